@@ -1,0 +1,26 @@
+//! Passerby's engine: bytes to events, events to blocks, blocks to state, questions to reports.
+//!
+//! Nothing here touches the world: no sockets, clock, environment, randomness or files. Time, salts,
+//! tables and settings come in as arguments, so that every step can be tested, fuzzed and replayed.
+//! The modules are listed in the order an event meets them.
+
+pub mod event;
+
+pub mod receive;
+
+pub mod agent;
+pub mod enrich;
+pub mod place;
+pub mod source;
+pub mod visitor;
+
+pub mod block;
+pub mod bytes;
+pub mod segment;
+
+pub mod fold;
+pub mod rollup;
+pub mod visit;
+
+pub mod query;
+pub mod time;

@@ -1,0 +1,75 @@
+//! Segments: a day's counted events at rest, sorted by visitor, with the decisions of the fold beside them.
+//!
+//! While a day is open its events leave the fold in *parts*, one a checkpoint, whose events name the visit
+//! by its number in the day's state. When the day freezes, parts and state become one *segment*.
+
+use crate::block::Dicts;
+use crate::event::{Day, Kind, Measure, Revenue, SiteId};
+
+/// Events that the fold has counted since the last checkpoint, in log order.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Part {
+    pub site: SiteId,
+    pub day: Day,
+    pub dicts: Dicts,
+    /// Distinct tuples, as in a block: what an event without a visit carries itself, and what one within a
+    /// visit was sent with (a later campaign click inside a visit, say).
+    pub origins: Vec<[u32; 8]>,
+    pub places: Vec<[u32; 3]>,
+    pub devices: Vec<[u32; 5]>,
+    pub events: Vec<SegmentEvent>,
+    pub props: Vec<(u32, u32)>,
+    pub numbers: Vec<(Measure, i64)>,
+}
+
+/// A whole, frozen day. Visits are sorted by visitor, then by start; events by visit, then by number;
+/// events without a visit come last.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Segment {
+    pub visits: Vec<VisitRow>,
+    /// Its events' `visit` counts from 0 in `visits`.
+    pub events: Part,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct SegmentEvent {
+    /// The event's place among the day's counted events, in log order, from 0. A replay sorts by it.
+    pub number: u32,
+    /// Number of the visit it belongs to, if any.
+    pub visit: Option<u32>,
+    pub kind: Kind,
+    pub interactive: bool,
+    pub at_ms: i64,
+    pub offset_s: i32,
+    pub page: u32,
+    pub hostname: u32,
+    pub origin: u32,
+    pub place: u32,
+    pub device: u32,
+    pub language: u32,
+    pub name: u32,
+    pub props: u32,
+    pub numbers: u32,
+    pub engaged_ms: u32,
+    pub scroll: Option<u8>,
+    pub revenue: Option<Revenue>,
+}
+
+/// A visit with the values of its first event and what became of it.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct VisitRow {
+    /// Visitors of the day numbered afresh, from 0 without gaps, ascending; no hash.
+    pub visitor: u32,
+    pub start_ms: i64,
+    pub duration_s: u32,
+    /// Indices into the segment's tuples.
+    pub origin: u32,
+    pub place: u32,
+    pub device: u32,
+    pub language: u32,
+    /// Codes into `dicts.page`; none for a visit without a page view.
+    pub entry: Option<u32>,
+    pub exit: Option<u32>,
+    pub views: u32,
+    pub engaged: bool,
+}
