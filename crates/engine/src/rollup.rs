@@ -73,7 +73,11 @@ impl Dim {
         row(Dim::City, "visit:city", "City"),
         row(Dim::Device, "visit:device", "Device"),
         row(Dim::Browser, "visit:browser", "Browser"),
-        row(Dim::BrowserVersion, "visit:browser_version", "Browser version"),
+        row(
+            Dim::BrowserVersion,
+            "visit:browser_version",
+            "Browser version",
+        ),
         row(Dim::System, "visit:os", "System"),
         row(Dim::SystemVersion, "visit:os_version", "System version"),
         row(Dim::Language, "visit:language", "Language"),
@@ -117,11 +121,27 @@ pub struct Counts {
 impl Counts {
     /// The numbers in the order in which they are stored.
     pub fn to_array(self) -> [i64; 7] {
-        [self.visitors, self.visits, self.pageviews, self.events, self.engaged, self.duration_s, self.loose]
+        [
+            self.visitors,
+            self.visits,
+            self.pageviews,
+            self.events,
+            self.engaged,
+            self.duration_s,
+            self.loose,
+        ]
     }
 
     pub fn from_array(a: [i64; 7]) -> Counts {
-        Counts { visitors: a[0], visits: a[1], pageviews: a[2], events: a[3], engaged: a[4], duration_s: a[5], loose: a[6] }
+        Counts {
+            visitors: a[0],
+            visits: a[1],
+            pageviews: a[2],
+            events: a[3],
+            engaged: a[4],
+            duration_s: a[5],
+            loose: a[6],
+        }
     }
 
     pub fn is_zero(self) -> bool {

@@ -15,9 +15,16 @@ pub struct Local {
 /// Where a moment (Unix milliseconds) falls on a zone's calendar. Moments out of jiff's range (years
 /// -9999 to 9999) are moved to its ends.
 pub fn local(zone: &TimeZone, at_ms: i64) -> Local {
-    let at = Timestamp::from_millisecond(at_ms).unwrap_or(if at_ms < 0 { Timestamp::MIN } else { Timestamp::MAX });
+    let at = Timestamp::from_millisecond(at_ms).unwrap_or(if at_ms < 0 {
+        Timestamp::MIN
+    } else {
+        Timestamp::MAX
+    });
     let offset_s = zone.to_offset(at).seconds();
-    Local { day: day_of(at_ms, offset_s), offset_s }
+    Local {
+        day: day_of(at_ms, offset_s),
+        offset_s,
+    }
 }
 
 /// The local day of a moment, given the zone's offset then.
@@ -33,7 +40,9 @@ pub fn hour_of(at_ms: i64, offset_s: i32) -> usize {
 
 /// The first moment of a day in a zone, Unix milliseconds (a day need not begin at 00:00).
 pub fn start_ms(zone: &TimeZone, day: Day) -> i64 {
-    let start = zone.to_timestamp(date(day).at(0, 0, 0, 0)).map(|at| at.as_millisecond());
+    let start = zone
+        .to_timestamp(date(day).at(0, 0, 0, 0))
+        .map(|at| at.as_millisecond());
     start.unwrap_or(i64::from(day.0) * 86_400_000)
 }
 
