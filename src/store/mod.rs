@@ -11,12 +11,17 @@
 //!    away learns so from [`LogRead::first`] and loads again.
 //! 5. A setting is replaced only if its revision is still the expected one.
 //! 6. What another process has written is seen by the next read.
+//! 7. A store that was not closed (a kill, a power cut) opens again with all that was answered.
+
+pub mod sqlite;
 
 use async_trait::async_trait;
 use passerby_engine::event::{Day, SiteId};
 use passerby_engine::rollup::Dim;
 use std::fmt;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 /// A flush's place in the log: ascending, from 1, with gaps allowed. 0 is before the first.
 pub type Position = u64;
@@ -41,15 +46,36 @@ pub struct Checkpoint {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Put {
     /// An open day's state; None: the day is closed.
-    State { site: SiteId, day: Day, bytes: Option<Vec<u8>> },
+    State {
+        site: SiteId,
+        day: Day,
+        bytes: Option<Vec<u8>>,
+    },
     /// A chunk of remembered batch ids; None: forgotten.
     Batches { chunk: u64, bytes: Option<Vec<u8>> },
     /// The cells of a day and dimension; None: removed.
-    Rollup { site: SiteId, unit: Unit, day: Day, dim: Dim, bytes: Option<Vec<u8>> },
+    Rollup {
+        site: SiteId,
+        unit: Unit,
+        day: Day,
+        dim: Dim,
+        bytes: Option<Vec<u8>>,
+    },
     /// Events of a day at rest: a part (numbered from 1) or the frozen segment (0); None: removed.
-    Segment { site: SiteId, unit: Unit, day: Day, part: u32, bytes: Option<Vec<u8>> },
+    Segment {
+        site: SiteId,
+        unit: Unit,
+        day: Day,
+        part: u32,
+        bytes: Option<Vec<u8>>,
+    },
     /// The day's headline figures, readable by anyone with an SQL client; None: removed.
-    Daily { site: SiteId, unit: Unit, day: Day, totals: Option<passerby_engine::rollup::Counts> },
+    Daily {
+        site: SiteId,
+        unit: Unit,
+        day: Day,
+        totals: Option<passerby_engine::rollup::Counts>,
+    },
     /// A setting, whatever its revision is: for what must change together with counts (the list of imports).
     Setting { key: String, value: Option<Vec<u8>> },
 }
@@ -75,7 +101,8 @@ pub struct StoredRollup {
     pub bytes: Vec<u8>,
 }
 
-/// A setting with its revision (from 1, one more at each change).
+/// A setting with its revision: from 1, greater at each change, and never the same twice for one key,
+/// even when the setting was removed in between, so that a late writer cannot mistake the new for the old.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Setting {
     pub key: String,
@@ -97,10 +124,17 @@ pub enum Kind {
 }
 
 /// An error of a store. Its text names no visitor's data.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Error {
     pub kind: Kind,
     pub message: String,
+}
+
+impl Error {
+    pub fn new(kind: Kind, message: impl Into<String>) -> Error {
+        let message = message.into();
+        Error { kind, message }
+    }
 }
 
 impl fmt::Display for Error {
@@ -112,6 +146,31 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 pub type Result<T> = std::result::Result<T, Error>;
+
+/// Opens the store that a URL names, creating it where there is none. Today: `sqlite:PATH`, where PATH is
+/// the database's file, or a folder in which it is `passerby.db`.
+///
+/// # Errors
+/// [`Kind::Unusable`] with one line for people when the URL is not understood, the folder cannot be written,
+/// the file is no store of ours or of a newer version.
+pub fn open(url: &str) -> Result<Arc<dyn Store>> {
+    let file = file(url)?;
+    Ok(Arc::new(sqlite::Sqlite::open(&file)?))
+}
+
+/// The file in which an embedded store lies.
+pub fn file(url: &str) -> Result<PathBuf> {
+    match url.strip_prefix("sqlite:") {
+        Some("") | None => Err(Error::new(
+            Kind::Unusable,
+            "the store's address is not understood: it looks like sqlite:passerby-data/passerby.db",
+        )),
+        Some(path) if path.ends_with('/') || std::path::Path::new(path).is_dir() => {
+            Ok(PathBuf::from(path).join("passerby.db"))
+        }
+        Some(path) => Ok(PathBuf::from(path)),
+    }
+}
 
 #[async_trait]
 pub trait Store: Send + Sync {
@@ -131,16 +190,30 @@ pub trait Store: Send + Sync {
     async fn trim(&self, through: Position) -> Result<()>;
 
     /// The rollups of a site's days in some dimensions, of all units, ascending by dimension, day, unit.
-    async fn rollups(&self, site: SiteId, dims: &[Dim], days: RangeInclusive<Day>) -> Result<Vec<StoredRollup>>;
+    async fn rollups(
+        &self,
+        site: SiteId,
+        dims: &[Dim],
+        days: RangeInclusive<Day>,
+    ) -> Result<Vec<StoredRollup>>;
 
     /// The first and last day for which a site has rollups.
     async fn days(&self, site: SiteId) -> Result<Option<(Day, Day)>>;
 
     /// Segments and parts of a site's days and one unit: day, part number, bytes; ascending.
-    async fn segments(&self, site: SiteId, unit: Unit, days: RangeInclusive<Day>) -> Result<Vec<(Day, u32, Vec<u8>)>>;
+    async fn segments(
+        &self,
+        site: SiteId,
+        unit: Unit,
+        days: RangeInclusive<Day>,
+    ) -> Result<Vec<(Day, u32, Vec<u8>)>>;
 
     /// The rows (day, dimension) and (day, part) that a unit holds: what has to go when an import is removed.
-    async fn unit_rows(&self, site: SiteId, unit: Unit) -> Result<(Vec<(Day, Dim)>, Vec<(Day, u32)>)>;
+    async fn unit_rows(
+        &self,
+        site: SiteId,
+        unit: Unit,
+    ) -> Result<(Vec<(Day, Dim)>, Vec<(Day, u32)>)>;
 
     async fn setting(&self, key: &str) -> Result<Option<Setting>>;
 
@@ -157,5 +230,13 @@ pub trait Store: Send + Sync {
     async fn forget_segments(&self, site: SiteId, before: Day) -> Result<()>;
 
     /// Erases all of a site's counts, in a way that leaves none of its bytes in the store's files.
+    ///
+    /// A flush holds many sites, so the log cannot be searched for one: everything up to the watermark is
+    /// trimmed. Fold to the log's end and remove the site's settings first. [`Kind::Unavailable`] means that
+    /// some bytes may still be there, because another process was reading: erasing again finishes it.
     async fn erase_site(&self, site: SiteId) -> Result<()>;
+
+    /// Finishes what was asked before and leaves the files tidy; what is asked afterwards is
+    /// [`Kind::Unavailable`]. Dropping a store does the same.
+    async fn close(&self) -> Result<()>;
 }

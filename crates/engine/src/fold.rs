@@ -1,1 +1,140 @@
-//! (being written)
+//! The fold: what the log says, added to what was known. No IO: it cannot fail, and however the log is cut
+//! into flushes and runs, it ends the same.
+//!
+//! The fold's clock is the greatest receive time in the log, so that a replay sees the same one.
+
+use crate::block::{Block, Flush};
+use crate::day::{Codes, DayState, HERE_MS, Here};
+use crate::event::{Day, Reason, SiteId};
+use crate::remember::{Remembered, Verdict};
+use std::collections::BTreeMap;
+
+/// How long after its end a day stays open, ms: its last salt is wiped 30 minutes after midnight, a flush may
+/// wait, and a clock change can make the day longer than its events told.
+pub const OPEN_AFTER_END_MS: i64 = 2 * 60 * 60 * 1000;
+
+/// All that the fold knows: the open days, and which batches were counted.
+#[derive(Clone, Default)]
+pub struct State {
+    /// Greatest receive time in the log so far, Unix milliseconds.
+    pub clock_ms: i64,
+    pub batches: Remembered,
+    /// Open days. A closed day that an event comes late for is opened again, empty: what it counts is added
+    /// to what is stored.
+    pub days: BTreeMap<(SiteId, Day), DayState>,
+    /// How many events were read from the log, counted or not.
+    pub events: u64,
+}
+
+impl State {
+    pub fn new() -> State {
+        State::default()
+    }
+
+    pub fn day(&self, site: SiteId, day: Day) -> Option<&DayState> {
+        self.days.get(&(site, day))
+    }
+
+    /// The open days of a site, ascending.
+    pub fn days_of(&self, site: SiteId) -> impl Iterator<Item = &DayState> {
+        self.days
+            .range((site, Day(i32::MIN))..=(site, Day(i32::MAX)))
+            .map(|(_, day)| day)
+    }
+
+    /// Days that no event with a visitor can come for any more.
+    pub fn over(&self) -> Vec<(SiteId, Day)> {
+        let over = |day: &DayState| self.clock_ms > day.end_ms() + OPEN_AFTER_END_MS;
+        self.days
+            .iter()
+            .filter(|(_, day)| over(day))
+            .map(|(key, _)| *key)
+            .collect()
+    }
+
+    /// Who is on a site now. Around midnight both days' visits are asked; somebody who stays over midnight is
+    /// a new visitor then, and for five minutes counts twice.
+    pub fn here(&self, site: SiteId, now_ms: i64) -> Here {
+        let mut all = Here {
+            now: 0,
+            minutes: [0; 30],
+        };
+        let recent = self
+            .days_of(site)
+            .filter(|day| day.end_ms() + HERE_MS + 30 * 60_000 >= now_ms);
+        for here in recent.map(|day| day.here(now_ms)) {
+            all.now += here.now;
+            for (sum, n) in all.minutes.iter_mut().zip(here.minutes) {
+                *sum += n;
+            }
+        }
+        all
+    }
+
+    /// Bytes held, about.
+    pub fn bytes(&self) -> usize {
+        self.batches.bytes() + self.days.values().map(DayState::bytes).sum::<usize>()
+    }
+
+    fn open(&mut self, site: SiteId, day: Day) -> &mut DayState {
+        self.days
+            .entry((site, day))
+            .or_insert_with(|| DayState::new(site, day))
+    }
+}
+
+/// Folds one flush onto the state. The days it changes are named in the answer, ascending.
+pub fn fold(state: &mut State, flush: &Flush) -> Vec<(SiteId, Day)> {
+    let mut changed = Vec::new();
+    for block in &flush.blocks {
+        fold_block(state, block);
+        changed.push((block.site, block.day));
+    }
+    for dropped in &flush.dropped {
+        let day = state.open(dropped.site, dropped.day);
+        day.cells.dropped[dropped.reason as usize] += i64::from(dropped.count);
+        changed.push((dropped.site, dropped.day));
+    }
+    changed.sort_unstable();
+    changed.dedup();
+    changed
+}
+
+fn fold_block(state: &mut State, block: &Block) {
+    let mut codes = Codes::new(block);
+    let (mut events, mut props, mut numbers) =
+        (&block.events[..], &block.props[..], &block.numbers[..]);
+    for batch in &block.batches {
+        let (own, rest) = events.split_at(batch.events as usize);
+        events = rest;
+        let own_props = own.iter().map(|e| e.props as usize).sum();
+        let own_numbers = own.iter().map(|e| e.numbers as usize).sum();
+
+        state.clock_ms = state.clock_ms.max(batch.received_ms);
+        state.events += own.len() as u64;
+        let verdict =
+            state
+                .batches
+                .admit(batch.id, batch.received_ms, batch.sent_ms, state.clock_ms);
+        let day = state
+            .days
+            .entry((block.site, block.day))
+            .or_insert_with(|| DayState::new(block.site, block.day));
+        match verdict {
+            Verdict::New => day.batch(
+                &mut codes,
+                block,
+                batch,
+                own,
+                &props[..own_props],
+                &numbers[..own_numbers],
+            ),
+            Verdict::Again => {}
+            Verdict::TooLate => {
+                day.cells.dropped[Reason::RetryTooLate as usize] += own.len() as i64
+            }
+        }
+        props = &props[own_props..];
+        numbers = &numbers[own_numbers..];
+    }
+}

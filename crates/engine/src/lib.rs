@@ -18,7 +18,13 @@ pub mod block;
 pub mod bytes;
 pub mod segment;
 
+pub mod cells;
+pub mod day;
 pub mod fold;
+pub mod freeze;
+pub mod fresh;
+pub mod intern;
+pub mod remember;
 pub mod rollup;
 pub mod visit;
 

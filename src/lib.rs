@@ -1,0 +1,9 @@
+//! Passerby, the part that touches the world: sockets, clock, files, environment. What happens to an
+//! event in between is [`passerby_engine`]'s, which knows none of these.
+//!
+//! The product is a library first; the binary is one user of it. The modules are listed in the order
+//! an event meets them.
+
+pub mod store;
+
+pub mod answer;
