@@ -193,7 +193,7 @@ impl Answers {
 }
 
 /// Whether anything was counted at all.
-fn anything(counts: &Counts) -> bool {
+pub fn anything(counts: &Counts) -> bool {
     counts.visitors > 0 || counts.pageviews > 0 || counts.events > 0 || counts.visits > 0
 }
 
@@ -206,13 +206,14 @@ pub fn overview(scene: &Scene, window: &Window, reports: Vec<Report>, shell: She
     if !anything(&answers.totals) {
         return Overview { shell, heading, flags: Vec::new(), content: nothing(scene, window) };
     }
-    let panels = PANELS.iter().enumerate().filter_map(|(i, _)| panel(scene, i, &answers)).collect();
+    let mut panels: Vec<Panel> = PANELS.iter().enumerate().filter_map(|(i, _)| panel(scene, i, &answers)).collect();
+    let small = panels.extract_if(.., |panel| panel.id == "events").chain(dropped(&answers.dropped)).collect();
     let content = Content::Full {
         figures: figures(scene, window, &answers),
         chart: Box::new(chart(scene, window, &answers)),
         panels,
         heat: answers.hours.as_ref().and_then(|hours| heat(window, hours)).map(Box::new),
-        dropped: dropped(&answers.dropped),
+        small,
     };
     Overview { shell, heading, flags: Vec::new(), content }
 }
@@ -346,7 +347,8 @@ fn chart(scene: &Scene, window: &Window, answers: &Answers) -> Chart {
         .enumerate()
         .filter_map(|(i, (label, counts))| {
             let before = answers.before_series.get(i).filter(|_| compare).map(|(_, counts)| counts);
-            point(scene, window, label, counts, before)
+            let earlier = answers.before_series.get(i).and_then(|(label, _)| day_of(label)).unwrap_or(Day(i32::MIN));
+            point(scene, window, label, counts, before, earlier)
         })
         .collect();
     axis(window, &mut points, &answers.series);
@@ -382,17 +384,19 @@ fn chart(scene: &Scene, window: &Window, answers: &Answers) -> Chart {
     }
 }
 
-/// `30 days before`, `The day before`; with the weekdays, where they were matched.
+/// `The day before`, `5 weeks before`: how far the comparison lies back.
 fn before_name(window: &Window, before: &std::ops::RangeInclusive<Day>) -> String {
     let moved = window.days.start().0 - before.start().0;
     match window::length(&window.days) {
         1 if moved == 1 => "The day before".to_string(),
+        _ if moved == 7 => "The week before".to_string(),
+        _ if moved % 7 == 0 => format!("{} weeks before", moved / 7),
         n if moved == n => format!("{n} days before"),
         _ => format!("{} – {}", dates::brief(*before.start()), dates::brief(*before.end())),
     }
 }
 
-fn point(scene: &Scene, window: &Window, label: &str, counts: &Counts, before: Option<&Counts>) -> Option<Point> {
+fn point(scene: &Scene, window: &Window, label: &str, counts: &Counts, before: Option<&Counts>, earlier: Day) -> Option<Point> {
     let metric = scene.view.metric;
     let day = day_of(label)?;
     let (first, last) = (day.max(*window.days.start()), step_end(window.interval, day).min(*window.days.end()));
@@ -402,8 +406,10 @@ fn point(scene: &Scene, window: &Window, label: &str, counts: &Counts, before: O
         None => (first > window.today, (first..=last).contains(&window.today)),
     };
     let cut = hour.is_none() && (first > day || last < step_end(window.interval, day));
-    let now = value(metric, counts).filter(|_| !to_come);
-    let before = before.and_then(|before| value(metric, before));
+    let begun = scene.bounds.is_none_or(|(began, _)| last >= began);
+    let now = value(metric, counts).filter(|_| !to_come && begun);
+    let counting = scene.bounds.is_none_or(|(began, _)| earlier >= began);
+    let before = before.filter(|_| counting).and_then(|before| value(metric, before));
     let partial = open || cut;
     Some(Point {
         label: match (hour, window.interval) {
@@ -446,6 +452,7 @@ fn axis(window: &Window, points: &mut [Point], series: &[(passerby_engine::event
             Interval::Month if n <= 18 => Some(dates::month_brief(dates::month_of(day))),
             Interval::Month => (dates::month_of(day).1 == 1).then(|| time::date(day).year().to_string()),
         };
+        let label = label.filter(|label| labels.last().is_none_or(|(_, last)| last != label));
         labels.extend(label.map(|label| (i, label)));
     }
     let so_far = match window.interval {
@@ -606,7 +613,7 @@ fn tab(scene: &Scene, nth: usize, i: usize, list: &List, report: &Report, change
         Row { label, soft, bar: counts.visitors as f64 / most.max(1) as f64, cells }
     };
     let all = (total > PANEL_ROWS).then(|| format!("All {}", words::many(total as i64, list.one, list.many)));
-    let more = all.or((!rows.is_empty()).then(|| format!("More about {}", list.many)));
+    let more = all.or((!rows.is_empty()).then(|| format!("{} in detail", list.title)));
     Tab {
         key: list.slug,
         name: list.tab.unwrap_or(list.title),

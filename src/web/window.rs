@@ -40,7 +40,10 @@ impl Window {
         let (today, hour) = (local.day, time::hour_of(now_ms, local.offset_s));
         let before = query::previous(&days);
         let before = (view.period != Period::All && bounds.is_some_and(|(first, _)| first <= *before.end())).then_some(before);
+        // Days before counting began are not days without visitors: a change against them would be a boast.
+        let counted = bounds.is_some_and(|(first, _)| before.as_ref().is_some_and(|before| first <= *before.start()));
         let compared = match &before {
+            _ if !counted => Compared::No,
             None => Compared::No,
             Some(_) if !days.contains(&today) => Compared::Whole,
             Some(_) if length(&days) == 1 => Compared::Hours(hour),

@@ -215,7 +215,7 @@ impl Chart {
         html! {
             @for (nth, (i, label)) in labels.iter().enumerate() {
                 @let anchor = if n > 1 && *i == 0 { "start" } else if n > 1 && *i == n - 1 { "end" } else { "middle" };
-                text class=[(nth % 2 == 1 && *i != n - 1).then_some("wide-only")] x={ (scale::short(scale::x(*i, n))) "%" } y="100%" dy="19" text-anchor=(anchor) { (label) }
+                text.wide-only[nth % 2 == 1 && *i != n - 1] x={ (scale::short(scale::x(*i, n))) "%" } y="100%" dy="19" text-anchor=(anchor) { (label) }
             }
         }
     }

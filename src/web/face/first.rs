@@ -39,7 +39,7 @@ impl First {
                     }
                     li {
                         h2 { "Or bring what you have" }
-                        p { "A web server's access log holds the past: " code { "passerby import access-log FILE --site " (self.domain) } }
+                        p { "A web server’s access log holds the past: " code { "passerby import access-log FILE --site " (self.domain) } }
                     }
                 }
                 section.watch #waiting data-live aria-live="polite" {

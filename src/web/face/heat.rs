@@ -27,7 +27,7 @@ pub fn render(heat: &Heat) -> Markup {
     html! {
         section.panel #hours data-live aria-labelledby="hours-h" {
             h2.vh #hours-h { "When people come" }
-            div.tabs aria-hidden="true" { span aria-current="true" { "When people come" } em { (heat.unit) " by weekday and hour" } }
+            div.tabs aria-hidden="true" { span aria-current="true" { "When people come" } em { (heat.unit) span.wide-only { " by weekday and hour" } } }
             svg.heat aria-hidden="true" {
                 @for weekday in 0..7 {
                     text.day x="0" y=(percent((weekday as f64 + 0.5) * 100.0 / 7.0)) dy="4" { (dates::weekday_name(weekday)) }
@@ -40,7 +40,7 @@ pub fn render(heat: &Heat) -> Markup {
                     }
                 }
                 @for hour in (0..24).step_by(3) {
-                    text class=[(hour % 6 == 3).then_some("wide-only")] x=(percent(hour as f64 * 100.0 / 24.0)) y="100%" dy="16" { (format!("{hour:02}")) }
+                    text.wide-only[hour % 6 == 3] x=(percent(hour as f64 * 100.0 / 24.0)) y="100%" dy="16" { (format!("{hour:02}")) }
                 }
             }
             @if let Some((weekday, hour)) = busiest {

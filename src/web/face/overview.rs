@@ -19,24 +19,30 @@ pub struct Overview {
 
 #[derive(Clone, PartialEq, Debug)]
 pub enum Content {
-    Full { figures: Vec<Figure>, chart: Box<Chart>, panels: Vec<Panel>, heat: Option<Box<Heat>>, dropped: Option<Panel> },
+    /// `small` panels stand above each other beside the heat.
+    Full { figures: Vec<Figure>, chart: Box<Chart>, panels: Vec<Panel>, heat: Option<Box<Heat>>, small: Vec<Panel> },
     /// Nothing in these days: in words which, and where there is something.
     Nothing { days: String, elsewhere: Option<(String, String)> },
 }
 
 impl Overview {
+    /// Whether the period holds nothing.
+    pub fn is_empty(&self) -> bool {
+        matches!(self.content, Content::Nothing { .. })
+    }
+
     pub fn render(&self) -> Markup {
         self.shell.render(html! {
             h1.vh { (self.heading) }
             @for flag in &self.flags { p.flag role="status" { (flag) } }
             @match &self.content {
-                Content::Full { figures, chart, panels, heat, dropped } => {
+                Content::Full { figures, chart, panels, heat, small } => {
                     (figures::render(figures))
                     (chart.render())
                     div.panels {
                         @for panel in panels { (panel.render()) }
                         @if let Some(heat) = heat { (heat::render(heat)) }
-                        @if let Some(dropped) = dropped { (dropped.render()) }
+                        @if !small.is_empty() { div.stack { @for panel in small { (panel.render()) } } }
                     }
                 }
                 Content::Nothing { days, elsewhere } => {

@@ -86,14 +86,14 @@ pub fn rows(rows: &[Row], columns: &[Column]) -> Markup {
             tr {
                 td.k {
                     svg.bar aria-hidden="true" { rect width={ (scale::short((row.bar * 100.0).clamp(0.0, 100.0))) "%" } {} }
-                    span class=[row.soft.then_some("soft")] title=(row.label) { (row.label) }
+                    span.soft[row.soft] title=(row.label) { (row.label) }
                 }
                 @for (i, cell) in row.cells.iter().enumerate() {
-                    @let wide = columns.get(i).is_some_and(|column| column.wide_only).then_some("wide-only");
+                    @let wide = columns.get(i).is_some_and(|column| column.wide_only);
                     @match cell {
-                        Cell::Main(text) => td.main class=[wide] { (text) },
-                        Cell::Text(text) => td class=[wide] { (text) },
-                        Cell::Change(change) => td.ch class=[wide] { (change_mark(change, false)) },
+                        Cell::Main(text) => td.main.wide-only[wide] { (text) },
+                        Cell::Text(text) => td.wide-only[wide] { (text) },
+                        Cell::Change(change) => td.ch.wide-only[wide] { (change_mark(change, false)) },
                     }
                 }
             }
@@ -106,7 +106,7 @@ pub fn head(heading: &str, columns: &[Column]) -> Markup {
     html! {
         thead { tr {
             th scope="col" { span { (heading) } }
-            @for column in columns { th.w scope="col" class=[column.wide_only.then_some("wide-only")] { (column.name) } }
+            @for column in columns { th.w.wide-only[column.wide_only] scope="col" { (column.name) } }
         } }
     }
 }

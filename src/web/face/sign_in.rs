@@ -14,8 +14,8 @@ pub enum Said {
     LinkSpent,
 }
 
-/// `next`: where to go afterwards, a path of this server.
-pub fn render(said: &Said, next: &str) -> Markup {
+/// `has_password`: whether this server has one; without, only a link leads in.
+pub fn render(said: &Said, has_password: bool) -> Markup {
     html! {
         (shell::head("Sign in", None))
         body.sign {
@@ -27,12 +27,16 @@ pub fn render(said: &Said, next: &str) -> Markup {
                         Said::Nothing => {},
                         Said::Wrong => p.flag.bad role="alert" { "That is not the password." },
                         Said::Slowed(seconds) => p.flag.bad role="alert" { "Too many tries. Wait " (super::words::many(*seconds as i64, "second", "seconds")) ", then try again." },
-                        Said::LinkSpent => p.flag.bad role="alert" { "This link has been used or is too old. Sign in with the password, or start the server again for a new link." },
+                        Said::LinkSpent => p.flag.bad role="alert" { "This link has been used or is too old. Sign in with the password, or make another with passerby sign-in." },
                     }
-                    input type="hidden" name="next" value=(next);
-                    label { "Password" input.field type="password" name="password" autocomplete="current-password" required autofocus; }
-                    button.btn.main type="submit" { "Sign in" }
-                    p.soft { "No password yet? Whoever runs this server sets it in " code { "PASSERBY_ADMIN_PASSWORD" } "." }
+                    @if has_password {
+                        label { "Password" input.field type="password" name="password" autocomplete="current-password" required autofocus; }
+                        button.btn.main type="submit" { "Sign in" }
+                    } @else {
+                        p { "This server has no password. Open the link that it printed when it was first started, or make another:" }
+                        p { code { "passerby sign-in" } }
+                        p.soft { "For a password, start it with " code { "PASSERBY_ADMIN_PASSWORD" } "." }
+                    }
                 }
             }
             footer { "People pass by. Nobody is followed." }

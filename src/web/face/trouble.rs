@@ -33,5 +33,15 @@ pub fn unavailable() -> Markup {
 }
 
 pub fn failed() -> Markup {
-    render("Something went wrong", "This page could not be made. The server's log says why.", Some(("/", "To the sites")))
+    render("Something went wrong", "This page could not be made. The server’s log says why.", Some(("/", "To the sites")))
+}
+
+/// Sent from a page that is not ours.
+pub fn foreign() -> Markup {
+    render("Not from here", "This was sent from a page of another site, so nothing was done.", Some(("/", "To the sites")))
+}
+
+/// A request that makes no sense.
+pub fn refused() -> Markup {
+    render("That did not work", "The request could not be understood.", Some(("/", "To the sites")))
 }
