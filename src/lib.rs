@@ -4,6 +4,18 @@
 //! The product is a library first; the binary is one user of it. The modules are listed in the order
 //! an event meets them.
 
+pub mod cli;
+pub mod config;
+
+pub mod app;
+pub mod web;
+
+pub mod sites;
+
+pub mod keys;
+pub mod secret;
+pub mod signin;
+
 pub mod store;
 
 pub mod answer;
