@@ -5,3 +5,5 @@
 //! an event meets them.
 
 pub mod store;
+
+pub mod answer;
