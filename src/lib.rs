@@ -6,4 +6,6 @@
 
 pub mod store;
 
+pub mod folder;
+
 pub mod answer;

@@ -32,18 +32,28 @@ const VERSION: u8 = 1;
 const MAX_BYTES: usize = 2 << 30;
 
 impl DayState {
+    /// The day as it is, events that no part holds yet included.
     pub fn encode(&self) -> Vec<u8> {
+        let fresh = if self.fresh.is_empty() { Vec::new() } else { encode_part(&self.part()) };
+        self.encode_with(self.parts, &fresh)
+    }
+
+    /// The day as it will be once [`DayState::take_part`] was called.
+    pub fn encode_parted(&self) -> Vec<u8> {
+        self.encode_with(self.parts + u32::from(!self.fresh.is_empty()), &[])
+    }
+
+    fn encode_with(&self, parts: u32, fresh: &[u8]) -> Vec<u8> {
         let mut w = Writer::new();
         w.put_varint(u64::from(self.counted));
-        w.put_varint(u64::from(self.parts));
+        w.put_varint(u64::from(parts));
         w.put_signed(i64::from(self.offset_s));
         put_cells(&mut w, &self.cells);
         put_visits(&mut w, &self.visits);
         let seen = self.seen.sorted();
         w.put_varint(seen.len() as u64);
         put_ascending(&mut w, seen.iter().copied());
-        let fresh = if self.fresh.is_empty() { Vec::new() } else { encode_part(&self.fresh.to_part(self.site, self.day)) };
-        w.put_bytes(&fresh);
+        w.put_bytes(fresh);
         let mut bytes = vec![VERSION];
         bytes.extend(compress(&w.bytes));
         bytes
