@@ -11,12 +11,17 @@
 //!    away learns so from [`LogRead::first`] and loads again.
 //! 5. A setting is replaced only if its revision is still the expected one.
 //! 6. What another process has written is seen by the next read.
+//! 7. A store that was not closed (a kill, a power cut) opens again with all that was answered.
+
+pub mod sqlite;
 
 use async_trait::async_trait;
 use passerby_engine::event::{Day, SiteId};
 use passerby_engine::rollup::Dim;
 use std::fmt;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 /// A flush's place in the log: ascending, from 1, with gaps allowed. 0 is before the first.
 pub type Position = u64;
@@ -96,7 +101,8 @@ pub struct StoredRollup {
     pub bytes: Vec<u8>,
 }
 
-/// A setting with its revision (from 1, one more at each change).
+/// A setting with its revision: from 1, greater at each change, and never the same twice for one key,
+/// even when the setting was removed in between, so that a late writer cannot mistake the new for the old.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Setting {
     pub key: String,
@@ -118,10 +124,17 @@ pub enum Kind {
 }
 
 /// An error of a store. Its text names no visitor's data.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Error {
     pub kind: Kind,
     pub message: String,
+}
+
+impl Error {
+    pub fn new(kind: Kind, message: impl Into<String>) -> Error {
+        let message = message.into();
+        Error { kind, message }
+    }
 }
 
 impl fmt::Display for Error {
@@ -133,6 +146,31 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 pub type Result<T> = std::result::Result<T, Error>;
+
+/// Opens the store that a URL names, creating it where there is none. Today: `sqlite:PATH`, where PATH is
+/// the database's file, or a folder in which it is `passerby.db`.
+///
+/// # Errors
+/// [`Kind::Unusable`] with one line for people when the URL is not understood, the folder cannot be written,
+/// the file is no store of ours or of a newer version.
+pub fn open(url: &str) -> Result<Arc<dyn Store>> {
+    let file = file(url)?;
+    Ok(Arc::new(sqlite::Sqlite::open(&file)?))
+}
+
+/// The file in which an embedded store lies.
+pub fn file(url: &str) -> Result<PathBuf> {
+    match url.strip_prefix("sqlite:") {
+        Some("") | None => Err(Error::new(
+            Kind::Unusable,
+            "the store's address is not understood: it looks like sqlite:passerby-data/passerby.db",
+        )),
+        Some(path) if path.ends_with('/') || std::path::Path::new(path).is_dir() => {
+            Ok(PathBuf::from(path).join("passerby.db"))
+        }
+        Some(path) => Ok(PathBuf::from(path)),
+    }
+}
 
 #[async_trait]
 pub trait Store: Send + Sync {
@@ -192,5 +230,13 @@ pub trait Store: Send + Sync {
     async fn forget_segments(&self, site: SiteId, before: Day) -> Result<()>;
 
     /// Erases all of a site's counts, in a way that leaves none of its bytes in the store's files.
+    ///
+    /// A flush holds many sites, so the log cannot be searched for one: everything up to the watermark is
+    /// trimmed. Fold to the log's end and remove the site's settings first. [`Kind::Unavailable`] means that
+    /// some bytes may still be there, because another process was reading: erasing again finishes it.
     async fn erase_site(&self, site: SiteId) -> Result<()>;
+
+    /// Finishes what was asked before and leaves the files tidy; what is asked afterwards is
+    /// [`Kind::Unavailable`]. Dropping a store does the same.
+    async fn close(&self) -> Result<()>;
 }
