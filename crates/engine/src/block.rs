@@ -1,10 +1,34 @@
 //! Blocks: a column-encoded run of events of one site and day; a flush holds one or more.
 
-use crate::event::{Batch, Day, Kind, Measure, Reason, Revenue, SiteId, Text, Visitor};
+pub(crate) mod coding;
+mod gather;
+pub(crate) mod tables;
+mod texts;
+
+pub use coding::{decode_flush, encode_flush};
+pub use gather::{Gatherer, blocks};
+
+use crate::event::{
+    Batch, Day, Device, Event, Kind, Measure, Origin, Place, Reason, Revenue, SiteId, Text, Visitor,
+};
 
 /// Texts by code. Code 0 is always the empty text, and no text stands twice.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Dict(pub Vec<Text>);
+
+/// Holds the empty text alone.
+impl Default for Dict {
+    fn default() -> Dict {
+        Dict(vec![Text::default()])
+    }
+}
+
+impl Dict {
+    /// The text of a code; empty for a code that is not here.
+    pub fn text(&self, code: u32) -> &str {
+        self.0.get(code as usize).map_or("", |text| text)
+    }
+}
 
 /// The dictionaries of a block or segment. Pages, entry pages and exit pages share one.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -24,7 +48,76 @@ pub struct Dicts {
     pub prop_value: Dict,
 }
 
-/// A block as the fold reads it: dictionaries, tuples of codes, rows. What is on disk is [`encode`]d.
+impl Dicts {
+    /// How many dictionaries there are.
+    pub(crate) const COUNT: usize = 22;
+
+    /// All of them, in the order in which they are stored.
+    pub(crate) fn all(&self) -> [&Dict; Dicts::COUNT] {
+        let [o0, o1, o2, o3, o4, o5, o6, o7] = &self.origin;
+        let [p0, p1, p2] = &self.place;
+        let [d0, d1, d2, d3, d4] = &self.device;
+        let Dicts {
+            page,
+            hostname,
+            language,
+            name,
+            prop_key,
+            prop_value,
+            ..
+        } = self;
+        [
+            page, hostname, o0, o1, o2, o3, o4, o5, o6, o7, p0, p1, p2, d0, d1, d2, d3, d4,
+            language, name, prop_key, prop_value,
+        ]
+    }
+
+    /// The inverse of [`Dicts::all`].
+    pub(crate) fn from_all(all: [Dict; Dicts::COUNT]) -> Dicts {
+        let [
+            page,
+            hostname,
+            o0,
+            o1,
+            o2,
+            o3,
+            o4,
+            o5,
+            o6,
+            o7,
+            p0,
+            p1,
+            p2,
+            d0,
+            d1,
+            d2,
+            d3,
+            d4,
+            language,
+            name,
+            prop_key,
+            prop_value,
+        ] = all;
+        Dicts {
+            page,
+            hostname,
+            origin: [o0, o1, o2, o3, o4, o5, o6, o7],
+            place: [p0, p1, p2],
+            device: [d0, d1, d2, d3, d4],
+            language,
+            name,
+            prop_key,
+            prop_value,
+        }
+    }
+}
+
+/// A block as the fold reads it: dictionaries, tuples of codes, rows. [`encode_flush`] makes bytes of it.
+///
+/// **A block is closed.** Every code lies within its dictionary, every index within its table, code 0 is
+/// the empty text; the batches' counts of events add up to the rows of `events`, those events' counts of
+/// props and numbers to the rows of `props` and `numbers`. [`blocks`] makes only such blocks and
+/// [`decode_flush`] lets no other through, so that whoever has one may index without asking.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Block {
     pub site: SiteId,
@@ -93,7 +186,104 @@ pub struct Flush {
     pub dropped: Vec<Dropped>,
 }
 
-/// Groups batches by site and day (sites and days in ascending order, batches of one block in the order given).
-pub fn blocks(_batches: Vec<Batch>) -> Vec<Block> {
-    todo!()
+impl Block {
+    /// The batches again, as they were before they were coded.
+    pub fn batches(&self) -> impl Iterator<Item = Batch> + '_ {
+        let (mut event, mut prop, mut number) = (0, 0, 0);
+        self.batches.iter().map(move |row| {
+            let events = self.events.iter().skip(event).take(row.events as usize);
+            event += row.events as usize;
+            let events = events.map(|row| {
+                let props = self.props.iter().skip(prop).take(row.props as usize);
+                let numbers = self.numbers.iter().skip(number).take(row.numbers as usize);
+                prop += row.props as usize;
+                number += row.numbers as usize;
+                self.event(row, props.copied(), numbers.copied())
+            });
+            Batch {
+                events: events.collect(),
+                id: row.id,
+                received_ms: row.received_ms,
+                sent_ms: row.sent_ms,
+                site: self.site,
+                day: self.day,
+                visitor: row.visitor,
+                place: self.dicts.place(self.places[row.place as usize]),
+                device: self.dicts.device(self.devices[row.device as usize]),
+                language: self.dicts.language.text(row.language).into(),
+            }
+        })
+    }
+
+    fn event(
+        &self,
+        row: &EventRow,
+        props: impl Iterator<Item = (u32, u32)>,
+        numbers: impl Iterator<Item = (Measure, i64)>,
+    ) -> Event {
+        let dicts = &self.dicts;
+        let prop = |(key, value)| {
+            (
+                dicts.prop_key.text(key).into(),
+                dicts.prop_value.text(value).into(),
+            )
+        };
+        Event {
+            kind: row.kind,
+            at_ms: row.at_ms,
+            offset_s: row.offset_s,
+            hostname: dicts.hostname.text(row.hostname).into(),
+            page: dicts.page.text(row.page).into(),
+            origin: dicts.origin(self.origins[row.origin as usize]),
+            name: dicts.name.text(row.name).into(),
+            props: props.map(prop).collect(),
+            interactive: row.interactive,
+            engaged_ms: row.engaged_ms,
+            scroll: row.scroll,
+            revenue: row.revenue,
+            numbers: numbers.collect(),
+        }
+    }
 }
+
+impl Dicts {
+    /// The texts of a tuple of codes.
+    pub fn origin(&self, codes: [u32; 8]) -> Origin {
+        let text = |i: usize| Text::from(self.origin[i].text(codes[i]));
+        Origin {
+            source: text(0),
+            channel: text(1),
+            referrer: text(2),
+            utm_source: text(3),
+            utm_medium: text(4),
+            utm_campaign: text(5),
+            utm_content: text(6),
+            utm_term: text(7),
+        }
+    }
+
+    /// The texts of a tuple of codes.
+    pub fn place(&self, codes: [u32; 3]) -> Place {
+        let text = |i: usize| Text::from(self.place[i].text(codes[i]));
+        Place {
+            country: text(0),
+            region: text(1),
+            city: text(2),
+        }
+    }
+
+    /// The texts of a tuple of codes.
+    pub fn device(&self, codes: [u32; 5]) -> Device {
+        let text = |i: usize| Text::from(self.device[i].text(codes[i]));
+        Device {
+            class: text(0),
+            browser: text(1),
+            browser_version: text(2),
+            system: text(3),
+            system_version: text(4),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

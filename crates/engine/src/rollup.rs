@@ -1,5 +1,7 @@
 //! The numbers of a day: one cell for each value of each dimension, and how cells add up.
 
+use crate::bytes::{Corrupt, Reader, Sheet, SheetReader, Writer};
+use crate::bytes::{compress, decompress, finish_words, seal, unseal, unzigzag, zigzag};
 use crate::event::Text;
 
 /// What a figure can be broken down by. One row of [`Dim::TABLE`] each; column, key, label and parser
@@ -151,13 +153,13 @@ impl Counts {
 
 impl std::ops::AddAssign for Counts {
     fn add_assign(&mut self, other: Counts) {
-        self.visitors += other.visitors;
-        self.visits += other.visits;
-        self.pageviews += other.pageviews;
-        self.events += other.events;
-        self.engaged += other.engaged;
-        self.duration_s += other.duration_s;
-        self.loose += other.loose;
+        self.visitors = self.visitors.saturating_add(other.visitors);
+        self.visits = self.visits.saturating_add(other.visits);
+        self.pageviews = self.pageviews.saturating_add(other.pageviews);
+        self.events = self.events.saturating_add(other.events);
+        self.engaged = self.engaged.saturating_add(other.engaged);
+        self.duration_s = self.duration_s.saturating_add(other.duration_s);
+        self.loose = self.loose.saturating_add(other.loose);
     }
 }
 
@@ -169,3 +171,78 @@ pub struct Rollup {
 
 /// The value that stands for all that a cap did not let in.
 pub const OTHER: &str = "(other)";
+
+const VERSION: u8 = 1;
+
+impl Rollup {
+    /// The cells as bytes: framed and packed, how many cells; their values; each of the seven numbers as
+    /// a column. Its inverse is [`Rollup::decode`].
+    pub fn encode(&self) -> Vec<u8> {
+        let mut body = Writer::new();
+        body.put_varint(self.cells.len() as u64);
+        self.cells
+            .iter()
+            .for_each(|(value, _)| body.put_text(value));
+        let mut sheet = Sheet::new(usize::MAX);
+        for i in 0..7 {
+            sheet.put(
+                self.cells
+                    .iter()
+                    .map(|(_, counts)| zigzag(counts.to_array()[i])),
+            );
+        }
+        sheet.finish(&mut body);
+        seal(
+            VERSION,
+            self.cells.len(),
+            Writer::new(),
+            &compress(&body.bytes),
+        )
+    }
+
+    /// What [`Rollup::encode`] made, or [`Corrupt`] for anything else. The cells are sorted and none twice.
+    pub fn decode(bytes: &[u8]) -> Result<Rollup, Corrupt> {
+        let (mut budget, words, packed) = unseal(VERSION, bytes)?;
+        finish_words(&words)?;
+        let body = decompress(packed, usize::MAX)?;
+        let mut from = Reader::new(&body);
+        let n = budget.take(from.varint()?)?;
+        let mut cells: Vec<(Text, Counts)> = Vec::with_capacity(n);
+        for _ in 0..n {
+            let value = Text::from(from.text()?);
+            if cells.last().is_some_and(|last| last.0 >= value) {
+                return Err(Corrupt);
+            }
+            cells.push((value, Counts::default()));
+        }
+        let mut sheet = SheetReader::new(&mut from)?;
+        for i in 0..7 {
+            let column = sheet.column(n)?;
+            for ((_, counts), number) in cells.iter_mut().zip(column.iter()) {
+                let mut numbers = counts.to_array();
+                numbers[i] = unzigzag(number);
+                *counts = Counts::from_array(numbers);
+            }
+        }
+        from.finish()?;
+        Ok(Rollup { cells })
+    }
+
+    /// Adds another's cells. Cells that come out all zero vanish.
+    pub fn merge(&mut self, other: &Rollup) {
+        let mut cells = Vec::with_capacity(self.cells.len() + other.cells.len());
+        let mut theirs = other.cells.iter().peekable();
+        for (value, mut counts) in std::mem::take(&mut self.cells) {
+            while let Some(cell) = theirs.next_if(|their| their.0 < value) {
+                cells.push(cell.clone());
+            }
+            if let Some(cell) = theirs.next_if(|their| their.0 == value) {
+                counts += cell.1;
+            }
+            cells.push((value, counts));
+        }
+        cells.extend(theirs.cloned());
+        cells.retain(|(_, counts)| !counts.is_zero());
+        self.cells = cells;
+    }
+}

@@ -3,10 +3,15 @@
 //! While a day is open its events leave the fold in *parts*, one a checkpoint, whose events name the visit
 //! by its number in the day's state. When the day freezes, parts and state become one *segment*.
 
-use crate::block::Dicts;
+mod coding;
+
+pub use coding::{decode, decode_part, encode, encode_part};
+
+use crate::block::{Dicts, EventRow};
 use crate::event::{Day, Kind, Measure, Revenue, SiteId};
 
-/// Events that the fold has counted since the last checkpoint, in log order.
+/// Events that the fold has counted since the last checkpoint, in log order. Closed, as a block is: every
+/// code and index lies within its table, and the counts of props and numbers add up.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Part {
     pub site: SiteId,
@@ -53,6 +58,46 @@ pub struct SegmentEvent {
     pub engaged_ms: u32,
     pub scroll: Option<u8>,
     pub revenue: Option<Revenue>,
+}
+
+impl SegmentEvent {
+    /// What it has in common with an event of a block.
+    pub(crate) fn row(&self) -> EventRow {
+        let SegmentEvent {
+            kind,
+            interactive,
+            at_ms,
+            offset_s,
+            page,
+            hostname,
+            origin,
+            name,
+            ..
+        } = *self;
+        let SegmentEvent {
+            props,
+            numbers,
+            engaged_ms,
+            scroll,
+            revenue,
+            ..
+        } = *self;
+        EventRow {
+            kind,
+            interactive,
+            at_ms,
+            offset_s,
+            page,
+            hostname,
+            origin,
+            name,
+            props,
+            numbers,
+            engaged_ms,
+            scroll,
+            revenue,
+        }
+    }
 }
 
 /// A visit with the values of its first event and what became of it.
