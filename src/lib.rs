@@ -18,4 +18,6 @@ pub mod signin;
 
 pub mod store;
 
+pub mod folder;
+
 pub mod answer;
