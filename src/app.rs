@@ -1,9 +1,12 @@
 //! Everything that the handlers share, and how it is put together.
 
+use crate::answer::Source;
+use crate::folder::Folder;
 use crate::sites::Sites;
 use crate::store::{self, Store};
 use crate::web::{Backoff, Password, WebConfig};
 use std::sync::Arc;
+use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
 /// What time it is, Unix milliseconds: the system's clock, or a test's.
@@ -20,6 +23,8 @@ pub struct Parts {
 
 pub struct App {
     pub store: Arc<dyn Store>,
+    pub folder: Folder,
+    pub answers: Source,
     pub sites: Sites,
     pub web: WebConfig,
     pub password: Password,
@@ -30,7 +35,11 @@ pub struct App {
 impl App {
     /// Opens what a server needs over a store.
     pub async fn open(parts: Parts) -> store::Result<App> {
+        let wake = Arc::new(Notify::new());
+        let folder = Folder::start(parts.store.clone(), wake).await?;
         Ok(App {
+            answers: Source::beside(parts.store.clone(), Arc::new(folder.clone())),
+            folder,
             sites: Sites::open(parts.store.clone()).await?,
             web: parts.web,
             password: Password::new(parts.password),
@@ -38,6 +47,11 @@ impl App {
             clock: parts.clock,
             store: parts.store,
         })
+    }
+
+    /// Folds what waits, and publishes a checkpoint. To be called once nothing is accepted any more.
+    pub async fn close(&self) {
+        self.folder.close().await;
     }
 
     /// Now, Unix milliseconds.

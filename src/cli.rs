@@ -28,9 +28,6 @@ pub enum Command {
     Key(KeyCommand),
     /// Ask a question about a site and print the report as JSON
     Query(QueryArgs),
-    /// Bring in history: import, list and remove
-    #[command(subcommand)]
-    Import(ImportCommand),
     /// Make a new one-time link to sign in with
     SignIn(SignInArgs),
 }

@@ -1,10 +1,12 @@
 //! The commands that are not `serve`: each opens the store, does one thing, says one thing. They work while
 //! a server runs on the same store, and the server shows within a second what they brought.
 
-use crate::cli::{Cli, Command, ImportCommand, KeyCommand, QueryArgs, SignInArgs, SiteCommand};
+use crate::cli::{Cli, Command, KeyCommand, QueryArgs, SignInArgs, SiteCommand};
+use crate::answer::Source;
 use crate::config::{self, Config, Environment};
 use crate::sites::{Added, Sites};
 use crate::store::{self, Store};
+use crate::web::{AskError, ask};
 use crate::{app, keys, signin};
 use anyhow::{Context, Result, bail};
 use clap::Parser;
@@ -39,7 +41,6 @@ fn dispatch(cli: Cli, environment: Environment) -> Result<()> {
         Command::Site(command) => block_on(site(command, environment)),
         Command::Key(command) => block_on(key(command, environment)),
         Command::Query(args) => block_on(query(args, environment)),
-        Command::Import(command) => block_on(import(command, environment)),
         Command::SignIn(args) => block_on(sign_in(args, environment)),
     }
 }
@@ -130,6 +131,17 @@ async fn key(command: KeyCommand, environment: Environment<'_>) -> Result<()> {
             }
             say(&format!("Removed the key {name:?}."))
         }
+    }
+}
+
+async fn query(args: QueryArgs, environment: Environment<'_>) -> Result<()> {
+    let now_ms = (app::system_clock())();
+    let store = open(args.store, environment)?;
+    let site = find_site(&store, &args.site, now_ms).await?;
+    match ask(&Source::alone(store), &site, args.query.as_bytes(), now_ms).await {
+        Ok(report) => say(&report),
+        Err(AskError::Query(sentence)) => bail!("{sentence}"),
+        Err(AskError::Store(error)) => Err(error.into()),
     }
 }
 

@@ -25,9 +25,7 @@ struct Job {
     run: Run,
 }
 
-const JOBS: [Job; 4] = [
-    Job { name: "wipe the salts of days that are over", every_s: 60, at_start: true, run: |app| Box::pin(rotate_salts(app)) },
-    Job { name: "read a replaced place database", every_s: 5, at_start: false, run: |app| Box::pin(reload_places(app)) },
+const JOBS: [Job; 2] = [
     Job { name: "erase old events", every_s: 24 * 3600, at_start: true, run: |app| Box::pin(erase_old_events(app)) },
     Job { name: "forget sign-ins that are over", every_s: 24 * 3600, at_start: true, run: |app| Box::pin(forget_sign_ins(app)) },
 ];

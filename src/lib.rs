@@ -10,6 +10,10 @@ pub mod config;
 pub mod app;
 pub mod web;
 
+pub mod commands;
+pub mod jobs;
+pub mod serve;
+
 pub mod sites;
 
 pub mod keys;

@@ -34,7 +34,7 @@ async fn run(config: Config) -> Result<()> {
     let listener = TcpListener::bind(config.listen).await.map_err(|e| cannot_listen(config.listen, &e))?;
     let address = listener.local_addr().context("the address listened on cannot be read")?;
     let store = store::open(&config.store)?;
-    let parts = Parts { store, clock: app::system_clock(), web: config.web, password: config.password, geo: config.geo };
+    let parts = Parts { store, clock: app::system_clock(), web: config.web, password: config.password };
     let app = Arc::new(App::open(parts).await?);
     for domain in &config.sites {
         app.sites.add(domain, None, app.now_ms()).await?;
@@ -104,9 +104,6 @@ async fn greeting(app: &App, address: SocketAddr, store: &str) -> Result<String>
     }
     let file = store::file(store)?;
     writeln!(text, "  Data       {}", file.canonicalize().unwrap_or(file).display())?;
-    if let Some(note) = app.salts_note() {
-        writeln!(text, "  Note       {note}")?;
-    }
     let sites = app.sites.all(app.now_ms()).await?;
     if sites.is_empty() {
         writeln!(text, "\nNo site yet. Add one, in another terminal: passerby site add example.com\n")?;

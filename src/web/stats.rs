@@ -11,7 +11,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use passerby_engine::query::parse::parse;
+use passerby_engine::query::parse;
 use serde::Deserialize;
 use std::sync::Arc;
 
