@@ -1,6 +1,6 @@
 //! HTTP/1.1 over one kept-alive connection, as little as tests need.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
