@@ -8,7 +8,13 @@ use std::path::PathBuf;
 
 /// Privacy-first web analytics. Without a command it serves.
 #[derive(Parser, Debug)]
-#[command(name = "passerby", version, about, disable_help_subcommand = true, args_conflicts_with_subcommands = true)]
+#[command(
+    name = "passerby",
+    version,
+    about,
+    disable_help_subcommand = true,
+    args_conflicts_with_subcommands = true
+)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Option<Command>,

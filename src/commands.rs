@@ -1,8 +1,8 @@
 //! The commands that are not `serve`: each opens the store, does one thing, says one thing. They work while
 //! a server runs on the same store, and the server shows within a second what they brought.
 
-use crate::cli::{Cli, Command, KeyCommand, QueryArgs, SignInArgs, SiteCommand};
 use crate::answer::Source;
+use crate::cli::{Cli, Command, KeyCommand, QueryArgs, SignInArgs, SiteCommand};
 use crate::config::{self, Config, Environment};
 use crate::sites::{Added, Sites};
 use crate::store::{self, Store};
@@ -47,32 +47,55 @@ fn dispatch(cli: Cli, environment: Environment) -> Result<()> {
 
 /// Runs a command on this thread alone.
 fn block_on(command: impl Future<Output = Result<()>>) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.context("the command's runtime cannot start")?.block_on(command)
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime
+        .context("the command's runtime cannot start")?
+        .block_on(command)
 }
 
 async fn site(command: SiteCommand, environment: Environment<'_>) -> Result<()> {
     let now_ms = (app::system_clock())();
     match command {
-        SiteCommand::Add { domain, timezone, store } => {
+        SiteCommand::Add {
+            domain,
+            timezone,
+            store,
+        } => {
             let domain = config::domain(&domain)?;
             let zone = timezone.as_deref().map(config::timezone).transpose()?;
             let sites = Sites::open(open(store, environment)?).await?;
             match sites.add(&domain, zone.as_deref(), now_ms).await? {
-                Added::New => say(&format!("Added {domain}, with days in {}.", zone.as_deref().unwrap_or("UTC"))),
+                Added::New => say(&format!(
+                    "Added {domain}, with days in {}.",
+                    zone.as_deref().unwrap_or("UTC")
+                )),
                 Added::ZoneFrom(from_ms) => {
-                    let from = jiff::Timestamp::from_millisecond(from_ms).context("the next midnight is out of range")?;
+                    let from = jiff::Timestamp::from_millisecond(from_ms)
+                        .context("the next midnight is out of range")?;
                     let zone = zone.unwrap_or_default();
-                    say(&format!("The days of {domain} are in {zone} from {from} on; those before stay as they were counted."))
+                    say(&format!(
+                        "The days of {domain} are in {zone} from {from} on; those before stay as they were counted."
+                    ))
                 }
                 Added::Unchanged => say(&format!("{domain} is already here.")),
             }
         }
         SiteCommand::List { store } => {
-            for site in Sites::open(open(store, environment)?).await?.all(now_ms).await? {
-                let created = jiff::Timestamp::from_millisecond(site.stored.created_ms).unwrap_or_default();
+            for site in Sites::open(open(store, environment)?)
+                .await?
+                .all(now_ms)
+                .await?
+            {
+                let created =
+                    jiff::Timestamp::from_millisecond(site.stored.created_ms).unwrap_or_default();
                 let created = created.strftime("%Y-%m-%d");
-                say(&format!("{}\t{}\tsince {created}", site.domain(), site.zone_name(now_ms)))?;
+                say(&format!(
+                    "{}\t{}\tsince {created}",
+                    site.domain(),
+                    site.zone_name(now_ms)
+                ))?;
             }
             Ok(())
         }
@@ -83,9 +106,14 @@ async fn site(command: SiteCommand, environment: Environment<'_>) -> Result<()> 
                 bail!("there is no site {domain}");
             }
             if !yes {
-                say(&format!("This erases everything counted for {domain}. Type its name again to go on:"))?;
+                say(&format!(
+                    "This erases everything counted for {domain}. Type its name again to go on:"
+                ))?;
                 let mut typed = String::new();
-                std::io::stdin().lock().read_line(&mut typed).context("the answer cannot be read")?;
+                std::io::stdin()
+                    .lock()
+                    .read_line(&mut typed)
+                    .context("the answer cannot be read")?;
                 if typed.trim() != domain {
                     bail!("that is not {domain}: nothing was removed");
                 }
@@ -118,7 +146,10 @@ async fn key(command: KeyCommand, environment: Environment<'_>) -> Result<()> {
             for (_, _, key) in keys::list(&*store).await? {
                 let reads = match key.site {
                     None => "all sites",
-                    Some(id) => sites.iter().find(|site| site.id == id).map_or("a site that was removed", |site| site.domain()),
+                    Some(id) => sites
+                        .iter()
+                        .find(|site| site.id == id)
+                        .map_or("a site that was removed", |site| site.domain()),
                 };
                 say(&format!("{}\t{reads}", key.name))?;
             }
@@ -153,10 +184,19 @@ async fn sign_in(args: SignInArgs, environment: Environment<'_>) -> Result<()> {
     say(&crate::serve::link(listen, &token))
 }
 
-async fn find_site(store: &Arc<dyn Store>, domain: &str, now_ms: i64) -> Result<Arc<crate::sites::Site>> {
+async fn find_site(
+    store: &Arc<dyn Store>,
+    domain: &str,
+    now_ms: i64,
+) -> Result<Arc<crate::sites::Site>> {
     let domain = config::domain(domain)?;
-    let site = Sites::open(store.clone()).await?.get(&domain, now_ms).await?;
-    site.with_context(|| format!("there is no site {domain}: add it with `passerby site add {domain}`"))
+    let site = Sites::open(store.clone())
+        .await?
+        .get(&domain, now_ms)
+        .await?;
+    site.with_context(|| {
+        format!("there is no site {domain}: add it with `passerby site add {domain}`")
+    })
 }
 
 fn open(args: crate::cli::StoreArgs, environment: Environment) -> Result<Arc<dyn Store>> {

@@ -38,8 +38,12 @@ impl Config {
             listen: listen(typed.listen, environment)?,
             store: store(typed.store, environment),
             sites,
-            web: WebConfig { public: typed.public || truth("PASSERBY_PUBLIC", environment)? },
-            geo: typed.geo.or_else(|| set("PASSERBY_GEO", environment).map(PathBuf::from)),
+            web: WebConfig {
+                public: typed.public || truth("PASSERBY_PUBLIC", environment)?,
+            },
+            geo: typed
+                .geo
+                .or_else(|| set("PASSERBY_GEO", environment).map(PathBuf::from)),
             password: set("PASSERBY_ADMIN_PASSWORD", environment).map(Zeroizing::new),
         })
     }
@@ -47,30 +51,45 @@ impl Config {
 
 /// The store's address.
 pub fn store(typed: StoreArgs, environment: Environment) -> String {
-    typed.store.or_else(|| set("PASSERBY_STORE", environment)).unwrap_or_else(|| DEFAULT_STORE.to_owned())
+    typed
+        .store
+        .or_else(|| set("PASSERBY_STORE", environment))
+        .unwrap_or_else(|| DEFAULT_STORE.to_owned())
 }
 
 /// The address to listen on: a number, `localhost`, or a port alone (then on this machine only). No name is
 /// looked up: the process opens no connection but to its store.
 pub fn listen(typed: Option<String>, environment: Environment) -> Result<SocketAddr> {
-    let Some(text) = typed.or_else(|| set("PASSERBY_LISTEN", environment)) else { return Ok(DEFAULT_LISTEN) };
-    let full = match text.strip_prefix("localhost:").or_else(|| text.strip_prefix(':')) {
+    let Some(text) = typed.or_else(|| set("PASSERBY_LISTEN", environment)) else {
+        return Ok(DEFAULT_LISTEN);
+    };
+    let full = match text
+        .strip_prefix("localhost:")
+        .or_else(|| text.strip_prefix(':'))
+    {
         Some(port) => format!("127.0.0.1:{port}"),
         None if text.bytes().all(|b| b.is_ascii_digit()) => format!("127.0.0.1:{text}"),
         None => text.clone(),
     };
-    full.parse().with_context(|| format!("cannot listen on {text:?}: write it like 127.0.0.1:8000 or [::1]:8000"))
+    full.parse().with_context(|| {
+        format!("cannot listen on {text:?}: write it like 127.0.0.1:8000 or [::1]:8000")
+    })
 }
 
 /// A site's domain, normalised.
 pub fn domain(typed: &str) -> Result<Text> {
-    crate::sites::normal_domain(typed).with_context(|| format!("{typed:?} is not a domain: write it like example.com"))
+    crate::sites::normal_domain(typed)
+        .with_context(|| format!("{typed:?} is not a domain: write it like example.com"))
 }
 
 /// A time zone's name, as the zone database spells it.
 pub fn timezone(typed: &str) -> Result<String> {
-    let zone = jiff::tz::TimeZone::get(typed).ok().and_then(|zone| zone.iana_name().map(str::to_owned));
-    zone.with_context(|| format!("{typed:?} is not a time zone: write it like Europe/Berlin or UTC"))
+    let zone = jiff::tz::TimeZone::get(typed)
+        .ok()
+        .and_then(|zone| zone.iana_name().map(str::to_owned));
+    zone.with_context(|| {
+        format!("{typed:?} is not a time zone: write it like Europe/Berlin or UTC")
+    })
 }
 
 /// A variable's value; an empty one counts as none.
@@ -84,7 +103,12 @@ fn list(typed: Vec<String>, variable: Option<String>) -> Vec<String> {
         return typed;
     }
     let variable = variable.unwrap_or_default();
-    variable.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+    variable
+        .split(',')
+        .map(str::trim)
+        .filter(|item| !item.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 fn truth(name: &str, environment: Environment) -> Result<bool> {

@@ -26,8 +26,18 @@ struct Job {
 }
 
 const JOBS: [Job; 2] = [
-    Job { name: "erase old events", every_s: 24 * 3600, at_start: true, run: |app| Box::pin(erase_old_events(app)) },
-    Job { name: "forget sign-ins that are over", every_s: 24 * 3600, at_start: true, run: |app| Box::pin(forget_sign_ins(app)) },
+    Job {
+        name: "erase old events",
+        every_s: 24 * 3600,
+        at_start: true,
+        run: |app| Box::pin(erase_old_events(app)),
+    },
+    Job {
+        name: "forget sign-ins that are over",
+        every_s: 24 * 3600,
+        at_start: true,
+        run: |app| Box::pin(forget_sign_ins(app)),
+    },
 ];
 
 /// Starts all jobs; they end when what is returned is dropped.
@@ -43,7 +53,10 @@ async fn repeat(app: Arc<App>, job: Job) {
     let mut due = job.at_start;
     loop {
         if due && let Err(e) = (job.run)(&app).await {
-            log(&format!("could not {}: {e}; the next try is in {} s", job.name, job.every_s));
+            log(&format!(
+                "could not {}: {e}; the next try is in {} s",
+                job.name, job.every_s
+            ));
         }
         due = true;
         let every_ms = job.every_s.saturating_mul(1000);
@@ -56,7 +69,9 @@ async fn erase_old_events(app: &App) -> store::Result<()> {
     let now_ms = app.now_ms();
     for site in app.sites.all(now_ms).await? {
         let today = time::local(&site.rules(now_ms).zone, now_ms).day;
-        app.store.forget_segments(site.id, Day(today.0 - KEPT_DAYS)).await?;
+        app.store
+            .forget_segments(site.id, Day(today.0 - KEPT_DAYS))
+            .await?;
     }
     Ok(())
 }

@@ -19,7 +19,10 @@ const END_WITHIN: Duration = Duration::from_millis(4_800);
 
 /// Serves until SIGTERM or SIGINT.
 pub fn serve(config: Config) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the server's runtime cannot start")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("the server's runtime cannot start")?;
     let served = runtime.block_on(run(config));
     // What is left are connections without a request in hand. With the last of them goes the store, whose
     // end folds its write-ahead log into the file.
@@ -31,10 +34,19 @@ async fn run(config: Config) -> Result<()> {
     // Before anything is said, so that a signal from now on finds us listening.
     let signals = Signals::new()?;
     // The port before the store: a second server started by mistake leaves no trace.
-    let listener = TcpListener::bind(config.listen).await.map_err(|e| cannot_listen(config.listen, &e))?;
-    let address = listener.local_addr().context("the address listened on cannot be read")?;
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .map_err(|e| cannot_listen(config.listen, &e))?;
+    let address = listener
+        .local_addr()
+        .context("the address listened on cannot be read")?;
     let store = store::open(&config.store)?;
-    let parts = Parts { store, clock: app::system_clock(), web: config.web, password: config.password };
+    let parts = Parts {
+        store,
+        clock: app::system_clock(),
+        web: config.web,
+        password: config.password,
+    };
     let app = Arc::new(App::open(parts).await?);
     for domain in &config.sites {
         app.sites.add(domain, None, app.now_ms()).await?;
@@ -59,7 +71,10 @@ struct Signals {
 impl Signals {
     fn new() -> Result<Signals> {
         let listen = |kind| signal(kind).context("signals cannot be listened for");
-        Ok(Signals { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+        Ok(Signals {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
     }
 
     async fn next(&mut self) {
@@ -79,7 +94,9 @@ impl Signals {
         });
         std::thread::spawn(|| {
             std::thread::sleep(END_WITHIN);
-            web::log("the end took too long; the next start reads the log from the last checkpoint on");
+            web::log(
+                "the end took too long; the next start reads the log from the last checkpoint on",
+            );
             std::process::exit(0);
         });
     }
@@ -87,9 +104,15 @@ impl Signals {
 
 fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> anyhow::Error {
     match error.kind() {
-        ErrorKind::AddrInUse => anyhow!("cannot listen on {address}: the port is in use; choose another with --listen"),
-        ErrorKind::AddrNotAvailable => anyhow!("cannot listen on {address}: this machine has no such address"),
-        ErrorKind::PermissionDenied => anyhow!("cannot listen on {address}: no permission for this port; those from 1024 on need none"),
+        ErrorKind::AddrInUse => {
+            anyhow!("cannot listen on {address}: the port is in use; choose another with --listen")
+        }
+        ErrorKind::AddrNotAvailable => {
+            anyhow!("cannot listen on {address}: this machine has no such address")
+        }
+        ErrorKind::PermissionDenied => anyhow!(
+            "cannot listen on {address}: no permission for this port; those from 1024 on need none"
+        ),
         _ => anyhow!("cannot listen on {address}: {error}"),
     }
 }
@@ -97,16 +120,30 @@ fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> anyhow::Error {
 /// What a start says: where the dashboard is, what to paste, where the data lies.
 async fn greeting(app: &App, address: SocketAddr, store: &str) -> Result<String> {
     let base = base(address);
-    let mut text = format!("Passerby {}\n\n  Dashboard  {base}/\n", env!("CARGO_PKG_VERSION"));
+    let mut text = format!(
+        "Passerby {}\n\n  Dashboard  {base}/\n",
+        env!("CARGO_PKG_VERSION")
+    );
     if signin::is_first_run(&*app.store).await? {
         let token = signin::new_link(&*app.store, app.now_ms()).await?;
-        writeln!(text, "  Sign in    {}\n             (works once, within a day; `passerby sign-in` makes another)", link(address, &token))?;
+        writeln!(
+            text,
+            "  Sign in    {}\n             (works once, within a day; `passerby sign-in` makes another)",
+            link(address, &token)
+        )?;
     }
     let file = store::file(store)?;
-    writeln!(text, "  Data       {}", file.canonicalize().unwrap_or(file).display())?;
+    writeln!(
+        text,
+        "  Data       {}",
+        file.canonicalize().unwrap_or(file).display()
+    )?;
     let sites = app.sites.all(app.now_ms()).await?;
     if sites.is_empty() {
-        writeln!(text, "\nNo site yet. Add one, in another terminal: passerby site add example.com\n")?;
+        writeln!(
+            text,
+            "\nNo site yet. Add one, in another terminal: passerby site add example.com\n"
+        )?;
     } else {
         writeln!(text, "\nPaste into the <head> of every page:\n")?;
         for site in &sites {
@@ -119,7 +156,10 @@ async fn greeting(app: &App, address: SocketAddr, store: &str) -> Result<String>
 
 /// The one line of HTML that counts a site.
 pub fn snippet(base: &str, site: &Site) -> String {
-    format!(r#"<script defer src="{base}/p.js" data-site="{}"></script>"#, site.domain())
+    format!(
+        r#"<script defer src="{base}/p.js" data-site="{}"></script>"#,
+        site.domain()
+    )
 }
 
 /// The address of a one-time link.
@@ -129,5 +169,9 @@ pub fn link(address: SocketAddr, token: &str) -> String {
 
 /// How a browser on this machine reaches an address that is listened on.
 fn base(address: SocketAddr) -> String {
-    if address.ip().is_unspecified() { format!("http://localhost:{}", address.port()) } else { format!("http://{address}") }
+    if address.ip().is_unspecified() {
+        format!("http://localhost:{}", address.port())
+    } else {
+        format!("http://{address}")
+    }
 }

@@ -72,8 +72,12 @@ impl Site {
     fn new(id: SiteId, stored: StoredSite, revision: u64) -> Result<Site> {
         let mut rules = Vec::with_capacity(stored.zones.len());
         for (from_ms, name) in &stored.zones {
-            let zone = jiff::tz::TimeZone::get(name)
-                .map_err(|_| corrupt(format!("site {} has a time zone that is not known: {name}", stored.domain)))?;
+            let zone = jiff::tz::TimeZone::get(name).map_err(|_| {
+                corrupt(format!(
+                    "site {} has a time zone that is not known: {name}",
+                    stored.domain
+                ))
+            })?;
             rules.push((
                 *from_ms,
                 Rules {
@@ -99,7 +103,12 @@ impl Site {
         if rules.is_empty() {
             return Err(corrupt(format!("site {} has no time zone", stored.domain)));
         }
-        Ok(Site { id, stored, rules, revision })
+        Ok(Site {
+            id,
+            stored,
+            rules,
+            revision,
+        })
     }
 
     pub fn domain(&self) -> &Text {
@@ -114,7 +123,10 @@ impl Site {
 
     /// The name of the zone in force at a moment.
     pub fn zone_name(&self, at_ms: i64) -> &str {
-        let in_force = self.stored.zones.partition_point(|(from_ms, _)| *from_ms <= at_ms);
+        let in_force = self
+            .stored
+            .zones
+            .partition_point(|(from_ms, _)| *from_ms <= at_ms);
         &self.stored.zones[in_force.saturating_sub(1)].1
     }
 }
@@ -139,7 +151,12 @@ impl Sites {
     /// Reads the sites.
     pub async fn open(store: Arc<dyn Store>) -> Result<Sites> {
         let known = RwLock::new(Arc::new(read(&*store).await?));
-        Ok(Sites { store, known, next_check_ms: AtomicI64::new(0), next_search_ms: AtomicI64::new(0) })
+        Ok(Sites {
+            store,
+            known,
+            next_check_ms: AtomicI64::new(0),
+            next_search_ms: AtomicI64::new(0),
+        })
     }
 
     /// The site of a normalised domain, if it is here. An error only if the domain is not known and the store
@@ -185,11 +202,16 @@ impl Sites {
                     public: false,
                 };
                 let id = SiteId(secret::random_u64()?);
-                self.store.put_setting(&key(id), 0, Some(to_json(&stored)?)).await?;
+                self.store
+                    .put_setting(&key(id), 0, Some(to_json(&stored)?))
+                    .await?;
                 Added::New
             }
             Some(site) => match zone {
-                Some(zone) if site.zone_name(now_ms) != zone || site.stored.zones.last().is_some_and(|(_, z)| z != zone) => {
+                Some(zone)
+                    if site.zone_name(now_ms) != zone
+                        || site.stored.zones.last().is_some_and(|(_, z)| z != zone) =>
+                {
                     let from_ms = next_midnight_ms(&site.rules(now_ms).zone, now_ms);
                     let mut stored = site.stored.clone();
                     // A change that is not yet in force gives way to this one.
@@ -197,7 +219,9 @@ impl Sites {
                     if stored.zones.last().is_none_or(|(_, name)| name != zone) {
                         stored.zones.push((from_ms, zone.into()));
                     }
-                    self.store.put_setting(&key(site.id), site.revision, Some(to_json(&stored)?)).await?;
+                    self.store
+                        .put_setting(&key(site.id), site.revision, Some(to_json(&stored)?))
+                        .await?;
                     Added::ZoneFrom(from_ms)
                 }
                 _ => Added::Unchanged,
@@ -211,15 +235,22 @@ impl Sites {
     /// nothing more is counted; then the counts.
     pub async fn remove(&self, domain: &str) -> Result<bool> {
         self.refresh().await?;
-        let Some(site) = self.known().by_domain.get(domain).cloned() else { return Ok(false) };
-        self.store.put_setting(&key(site.id), site.revision, None).await?;
+        let Some(site) = self.known().by_domain.get(domain).cloned() else {
+            return Ok(false);
+        };
+        self.store
+            .put_setting(&key(site.id), site.revision, None)
+            .await?;
         self.store.erase_site(site.id).await?;
         self.refresh().await?;
         Ok(true)
     }
 
     fn known(&self) -> Arc<Known> {
-        self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.known
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     async fn refresh(&self) -> Result<()> {
@@ -251,7 +282,13 @@ pub fn normal_domain(typed: &str) -> Option<Text> {
     let rest = typed.trim();
     let rest = rest.split_once("://").map_or(rest, |(_, rest)| rest);
     let rest = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let rest = rest.rsplit_once(':').map_or(rest, |(name, port)| if port.bytes().all(|b| b.is_ascii_digit()) { name } else { rest });
+    let rest = rest.rsplit_once(':').map_or(rest, |(name, port)| {
+        if port.bytes().all(|b| b.is_ascii_digit()) {
+            name
+        } else {
+            rest
+        }
+    });
     let lower = rest.to_lowercase();
     let name = lower.strip_suffix('.').unwrap_or(&lower);
     let name = name.strip_prefix("www.").unwrap_or(name);
@@ -260,7 +297,12 @@ pub fn normal_domain(typed: &str) -> Option<Text> {
             && label.len() <= 63
             && !label.starts_with('-')
             && !label.ends_with('-')
-            && label.chars().all(|c| c.is_alphanumeric() || c == '-' || c == '_' || (!c.is_ascii() && !c.is_whitespace() && !c.is_control()))
+            && label.chars().all(|c| {
+                c.is_alphanumeric()
+                    || c == '-'
+                    || c == '_'
+                    || (!c.is_ascii() && !c.is_whitespace() && !c.is_control())
+            })
     };
     (name.len() <= 253 && name.split('.').all(label_is_good)).then(|| name.into())
 }
@@ -270,7 +312,14 @@ fn may_again(next_ms: &AtomicI64, now_ms: i64) -> bool {
     let next = next_ms.load(Ordering::Relaxed);
     // A clock that was set back must not stop us from asking.
     let due = now_ms >= next || next > now_ms + BELIEVED_MS;
-    due && next_ms.compare_exchange(next, now_ms + BELIEVED_MS, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    due && next_ms
+        .compare_exchange(
+            next,
+            now_ms + BELIEVED_MS,
+            Ordering::Relaxed,
+            Ordering::Relaxed,
+        )
+        .is_ok()
 }
 
 async fn read(store: &dyn Store) -> Result<Known> {
@@ -278,14 +327,21 @@ async fn read(store: &dyn Store) -> Result<Known> {
     let revision = store.revision().await?;
     let mut by_domain = HashMap::new();
     for setting in store.settings("site/").await? {
-        let id = setting.key.strip_prefix("site/").and_then(|id| u64::from_str_radix(id, 16).ok());
-        let id = id.ok_or_else(|| corrupt(format!("the setting {} is not a site's", setting.key)))?;
+        let id = setting
+            .key
+            .strip_prefix("site/")
+            .and_then(|id| u64::from_str_radix(id, 16).ok());
+        let id =
+            id.ok_or_else(|| corrupt(format!("the setting {} is not a site's", setting.key)))?;
         let stored: StoredSite = serde_json::from_slice(&setting.value)
             .map_err(|e| corrupt(format!("the setting {} cannot be read: {e}", setting.key)))?;
         let site = Site::new(SiteId(id), stored, setting.revision)?;
         by_domain.insert(site.domain().clone(), Arc::new(site));
     }
-    Ok(Known { revision, by_domain })
+    Ok(Known {
+        revision,
+        by_domain,
+    })
 }
 
 fn next_midnight_ms(zone: &jiff::tz::TimeZone, now_ms: i64) -> i64 {
@@ -302,5 +358,8 @@ fn to_json(stored: &StoredSite) -> Result<Vec<u8>> {
 }
 
 fn corrupt(message: String) -> Error {
-    Error { kind: Kind::Corrupt, message }
+    Error {
+        kind: Kind::Corrupt,
+        message,
+    }
 }

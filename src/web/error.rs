@@ -66,7 +66,9 @@ impl IntoResponse for WebError {
     fn into_response(self) -> Response {
         let mut response = (self.status(), self.sentence().to_owned()).into_response();
         if let Some(seconds) = self.retry_after_s() {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }

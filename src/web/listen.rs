@@ -67,7 +67,9 @@ impl Default for Limits {
 /// As many as the process may have open files, less some for the store and the pages; at most 10,000.
 fn connections_allowed() -> usize {
     const KEPT_FREE: u64 = 64;
-    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
+    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile)
+        .current
+        .unwrap_or(u64::MAX);
     usize::try_from(files.saturating_sub(KEPT_FREE).clamp(16, 10_000)).unwrap_or(10_000)
 }
 
@@ -81,7 +83,13 @@ enum Phase {
     Write = 4,
 }
 
-const PHASES: [Phase; 5] = [Phase::Idle, Phase::Head, Phase::Body, Phase::Answer, Phase::Write];
+const PHASES: [Phase; 5] = [
+    Phase::Idle,
+    Phase::Head,
+    Phase::Body,
+    Phase::Answer,
+    Phase::Write,
+];
 
 /// A connection as its requests see it.
 pub struct Connection {
@@ -98,7 +106,10 @@ impl Connection {
     }
 
     fn enter(&self, phase: Phase) {
-        self.waits.store((phase as u64) << 56 | self.room.clock_ms.load(Relaxed), Relaxed);
+        self.waits.store(
+            (phase as u64) << 56 | self.room.clock_ms.load(Relaxed),
+            Relaxed,
+        );
     }
 
     fn phase(&self) -> Phase {
@@ -126,8 +137,12 @@ impl Room {
 
     /// Closes the connections that `which` picks. (Outside the lock: a closed connection takes itself out.)
     fn close(&self, which: impl Fn(&Connection) -> bool) {
-        let closing: Vec<AbortHandle> =
-            self.here().values().filter(|(connection, _)| which(connection)).map(|(_, task)| task.clone()).collect();
+        let closing: Vec<AbortHandle> = self
+            .here()
+            .values()
+            .filter(|(connection, _)| which(connection))
+            .map(|(_, task)| task.clone())
+            .collect();
         closing.iter().for_each(AbortHandle::abort);
     }
 
@@ -135,8 +150,12 @@ impl Room {
     fn close_longest_waiting(&self) {
         let longest = {
             let here = self.here();
-            let waiting = here.values().filter(|(connection, _)| connection.phase() != Phase::Answer);
-            waiting.min_by_key(|(connection, _)| connection.since_ms()).map(|(_, task)| task.clone())
+            let waiting = here
+                .values()
+                .filter(|(connection, _)| connection.phase() != Phase::Answer);
+            waiting
+                .min_by_key(|(connection, _)| connection.since_ms())
+                .map(|(_, task)| task.clone())
         };
         if let Some(task) = longest {
             task.abort();
@@ -158,12 +177,20 @@ impl Drop for Place {
 
 /// Accepts connections and answers their requests until `stop` is ready; then answers what is in hand,
 /// within [`Limits::grace`], and returns.
-pub async fn serve<A, F>(listener: TcpListener, limits: Limits, stop: impl Future<Output = ()>, answer: A)
-where
+pub async fn serve<A, F>(
+    listener: TcpListener,
+    limits: Limits,
+    stop: impl Future<Output = ()>,
+    answer: A,
+) where
     A: Fn(Request<Incoming>, Arc<Connection>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
-    let room = Arc::new(Room { clock_ms: AtomicU64::new(0), stopping: AtomicBool::new(false), here: Mutex::default() });
+    let room = Arc::new(Room {
+        clock_ms: AtomicU64::new(0),
+        stopping: AtomicBool::new(false),
+        here: Mutex::default(),
+    });
     let sweeper = tokio::spawn(sweep(room.clone(), limits));
     let mut stop = pin!(stop);
     for number in 0.. {
@@ -172,12 +199,25 @@ where
             accepted = accept(&listener, &room, limits.connections) => accepted,
         };
         let (stream, peer) = accepted;
-        let connection = Arc::new(Connection { peer, room: room.clone(), waits: AtomicU64::new(0) });
+        let connection = Arc::new(Connection {
+            peer,
+            room: room.clone(),
+            waits: AtomicU64::new(0),
+        });
         connection.enter(Phase::Idle);
-        let place = Place { room: room.clone(), number };
+        let place = Place {
+            room: room.clone(),
+            number,
+        };
         // The lock is held over the spawn, so that the task cannot leave before it has come in.
         let mut here = room.here();
-        let task = tokio::spawn(converse(stream, connection.clone(), place, limits, answer.clone()));
+        let task = tokio::spawn(converse(
+            stream,
+            connection.clone(),
+            place,
+            limits,
+            answer.clone(),
+        ));
         here.insert(number, (connection, task.abort_handle()));
     }
     drop(listener);
@@ -211,18 +251,30 @@ async fn accept(listener: &TcpListener, room: &Room, most: usize) -> (TcpStream,
 
 fn is_of_connection(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset
+    )
 }
 
 /// One connection: request after request.
-async fn converse<A, F>(stream: TcpStream, connection: Arc<Connection>, place: Place, limits: Limits, answer: A)
-where
+async fn converse<A, F>(
+    stream: TcpStream,
+    connection: Arc<Connection>,
+    place: Place,
+    limits: Limits,
+    answer: A,
+) where
     A: Fn(Request<Incoming>, Arc<Connection>) -> F,
     F: Future<Output = Response<Body>>,
 {
     let _place = place;
     let service = service_fn(|request| {
-        connection.enter(if hyper::body::Body::is_end_stream(request.body()) { Phase::Answer } else { Phase::Body });
+        connection.enter(if hyper::body::Body::is_end_stream(request.body()) {
+            Phase::Answer
+        } else {
+            Phase::Body
+        });
         let answering = answer(request, connection.clone());
         let connection = &connection;
         async move {
@@ -231,9 +283,15 @@ where
             Ok::<_, Infallible>(response)
         }
     });
-    let watched = Watched { stream: TokioIo::new(stream), connection: connection.clone() };
+    let watched = Watched {
+        stream: TokioIo::new(stream),
+        connection: connection.clone(),
+    };
     let mut http = http1::Builder::new();
-    let mut conversation = pin!(http.max_buf_size(limits.head_bytes.max(8192)).serve_connection(watched, service));
+    let mut conversation = pin!(
+        http.max_buf_size(limits.head_bytes.max(8192))
+            .serve_connection(watched, service)
+    );
     let mut told = false;
     poll_fn(|cx| {
         if !told && connection.room.stopping.load(Relaxed) {
@@ -248,7 +306,14 @@ where
 
 /// Moves the room's clock on and closes connections that have waited too long.
 async fn sweep(room: Arc<Room>, limits: Limits) {
-    let allowed_ms = [limits.idle, limits.head, limits.body, limits.answer, limits.idle].map(|d| d.as_millis() as u64);
+    let allowed_ms = [
+        limits.idle,
+        limits.head,
+        limits.body,
+        limits.answer,
+        limits.idle,
+    ]
+    .map(|d| d.as_millis() as u64);
     let shortest_ms = allowed_ms.into_iter().min().unwrap_or(1000);
     let period = Duration::from_millis((shortest_ms / 8).clamp(10, 250));
     let start = Instant::now();
@@ -256,7 +321,9 @@ async fn sweep(room: Arc<Room>, limits: Limits) {
         tokio::time::sleep(period).await;
         let now_ms = start.elapsed().as_millis() as u64;
         room.clock_ms.store(now_ms, Relaxed);
-        room.close(|connection| now_ms.saturating_sub(connection.since_ms()) > allowed_ms[connection.phase() as usize]);
+        room.close(|connection| {
+            now_ms.saturating_sub(connection.since_ms()) > allowed_ms[connection.phase() as usize]
+        });
     }
 }
 
@@ -282,14 +349,20 @@ struct Watched {
 
 impl Watched {
     fn has_written(&self, written: &Poll<std::io::Result<usize>>) {
-        if matches!(written, Poll::Ready(Ok(_))) && matches!(self.connection.phase(), Phase::Write | Phase::Idle) {
+        if matches!(written, Poll::Ready(Ok(_)))
+            && matches!(self.connection.phase(), Phase::Write | Phase::Idle)
+        {
             self.connection.enter(Phase::Idle);
         }
     }
 }
 
 impl Read for Watched {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: ReadBufCursor<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: ReadBufCursor<'_>,
+    ) -> Poll<std::io::Result<()>> {
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
         // Ready with nothing means that the other side has closed: then the phase matters no more.
         if matches!(read, Poll::Ready(Ok(()))) && self.connection.phase() == Phase::Idle {
@@ -300,13 +373,21 @@ impl Read for Watched {
 }
 
 impl Write for Watched {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.has_written(&written);
         written
     }
 
-    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<std::io::Result<usize>> {
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<std::io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
         self.has_written(&written);
         written

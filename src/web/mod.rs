@@ -37,15 +37,22 @@ pub fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/sign-in", post(auth::sign_in))
         .route("/sign-out", post(auth::sign_out))
-        .route("/api/v2/query", post(stats::query).layer(DefaultBodyLimit::max(stats::MAX_QUESTION)))
+        .route(
+            "/api/v2/query",
+            post(stats::query).layer(DefaultBodyLimit::max(stats::MAX_QUESTION)),
+        )
         .route("/health", get(health::health))
         .layer(from_fn(guard))
         .with_state(app)
 }
 
 /// What our own accept loop asks for each request.
-pub fn door(app: Arc<App>) -> impl Fn(hyper::Request<Incoming>, Arc<Connection>) -> Answering + Clone {
-    let door = Arc::new(Door { router: router(app) });
+pub fn door(
+    app: Arc<App>,
+) -> impl Fn(hyper::Request<Incoming>, Arc<Connection>) -> Answering + Clone {
+    let door = Arc::new(Door {
+        router: router(app),
+    });
     move |request, connection| Box::pin(door.clone().answer(request, connection))
 }
 
@@ -56,12 +63,23 @@ struct Door {
 }
 
 impl Door {
-    async fn answer(self: Arc<Door>, request: hyper::Request<Incoming>, connection: Arc<Connection>) -> hyper::Response<listen::Body> {
+    async fn answer(
+        self: Arc<Door>,
+        request: hyper::Request<Incoming>,
+        connection: Arc<Connection>,
+    ) -> hyper::Response<listen::Body> {
         let (mut parts, body) = request.into_parts();
         parts.extensions.insert(ConnectInfo(connection.peer));
         let mut router = self.router.clone();
-        let answered = router.call(hyper::Request::from_parts(parts, axum::body::Body::new(body))).await;
-        answered.unwrap_or_else(|never| match never {}).map(Either::Right)
+        let answered = router
+            .call(hyper::Request::from_parts(
+                parts,
+                axum::body::Body::new(body),
+            ))
+            .await;
+        answered
+            .unwrap_or_else(|never| match never {})
+            .map(Either::Right)
     }
 }
 
@@ -74,9 +92,18 @@ const GUARDS: [(HeaderName, HeaderValue); 4] = [
              form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
         ),
     ),
-    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-    (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
-    (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
+    (
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    ),
+    (
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("same-origin"),
+    ),
+    (
+        HeaderName::from_static("cross-origin-opener-policy"),
+        HeaderValue::from_static("same-origin"),
+    ),
 ];
 
 /// Puts the guards on an answer; what does not say how long it may be kept may not be kept at all.
@@ -86,6 +113,8 @@ async fn guard(request: Request, next: Next) -> Response {
     for (name, value) in &GUARDS {
         headers.insert(name, value.clone());
     }
-    headers.entry(header::CACHE_CONTROL).or_insert(const { HeaderValue::from_static("no-store") });
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(const { HeaderValue::from_static("no-store") });
     response
 }
