@@ -158,7 +158,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64]);
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 128]);
         assert_eq!(
             backoff.begin(address("2001:db8::1"), now_ms + FORGET_MS + 1),
             Ok(()),
