@@ -18,7 +18,12 @@ pub trait Live: Send + Sync {
     fn epoch(&self) -> u64;
 
     /// The rollups of a site's open days within `days`, of one moment.
-    fn rollups(&self, site: SiteId, dims: &[Dim], days: RangeInclusive<Day>) -> Vec<(Day, Dim, Rollup)>;
+    fn rollups(
+        &self,
+        site: SiteId,
+        dims: &[Dim],
+        days: RangeInclusive<Day>,
+    ) -> Vec<(Day, Dim, Rollup)>;
 
     /// The first and last open day of a site that has any.
     fn days(&self, site: SiteId) -> Option<(Day, Day)>;
@@ -33,7 +38,10 @@ pub struct Source {
 impl Source {
     /// Reads beside a fold in this process.
     pub fn beside(store: Arc<dyn Store>, live: Arc<dyn Live>) -> Source {
-        Source { store, live: Some(live) }
+        Source {
+            store,
+            live: Some(live),
+        }
     }
 
     /// Reads from the store alone: loads the last checkpoint and folds the tail itself.
@@ -44,7 +52,10 @@ impl Source {
     /// One query's answer. A query that rollups cannot answer is refused by `query::parse` already; here it is
     /// [`store::Kind::Unusable`].
     pub async fn report(&self, site: SiteId, query: &Query) -> store::Result<Report> {
-        todo!("{:?} {query:?}", (site, &self.store.revision().await, self.live.is_some()))
+        todo!(
+            "{:?} {query:?}",
+            (site, &self.store.revision().await, self.live.is_some())
+        )
     }
 
     /// Many queries' answers, in their order, all of one moment and by one read of the store.
