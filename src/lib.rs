@@ -8,4 +8,6 @@ pub mod committer;
 
 pub mod store;
 
+pub mod folder;
+
 pub mod answer;
