@@ -26,6 +26,7 @@ pub mod fresh;
 pub mod intern;
 pub mod remember;
 pub mod rollup;
+pub mod state;
 pub mod visit;
 
 pub mod query;
