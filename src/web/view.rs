@@ -19,24 +19,41 @@ pub struct View {
 }
 
 /// The figures that the chart can draw, in the page's order.
-pub const FIGURES: [Metric; 6] =
-    [Metric::Visitors, Metric::Visits, Metric::Pageviews, Metric::ViewsPerVisit, Metric::BounceRate, Metric::VisitDuration];
+pub const FIGURES: [Metric; 6] = [
+    Metric::Visitors,
+    Metric::Visits,
+    Metric::Pageviews,
+    Metric::ViewsPerVisit,
+    Metric::BounceRate,
+    Metric::VisitDuration,
+];
 
 impl View {
     /// Reads an address's query. What is not understood is as if it were not there.
     pub fn parse(query: &str) -> View {
         let pairs = || query.split('&').filter_map(|pair| pair.split_once('='));
-        let value = |name: &str| pairs().find(|(key, _)| *key == name).map(|(_, value)| value);
-        let metric = value("metric").and_then(Metric::from_key).filter(|metric| FIGURES.contains(metric));
+        let value = |name: &str| {
+            pairs()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| value)
+        };
+        let metric = value("metric")
+            .and_then(Metric::from_key)
+            .filter(|metric| FIGURES.contains(metric));
         View {
             period: Period::from_url(query).unwrap_or(Period::DEFAULT),
             metric: metric.unwrap_or(Metric::Visitors),
             by: value("by").and_then(Interval::from_key),
             tabs: std::array::from_fn(|i| {
                 let panel = &PANELS[i];
-                value(panel.id).and_then(|slug| panel.tabs().position(|list| list.slug == slug)).unwrap_or(0)
+                value(panel.id)
+                    .and_then(|slug| panel.tabs().position(|list| list.slug == slug))
+                    .unwrap_or(0)
             }),
-            page: value("page").and_then(|page| page.parse().ok()).unwrap_or(1).clamp(1, 10_000),
+            page: value("page")
+                .and_then(|page| page.parse().ok())
+                .unwrap_or(1)
+                .clamp(1, 10_000),
         }
     }
 
@@ -47,11 +64,19 @@ impl View {
         if self.period != Period::DEFAULT {
             pairs.push(self.period.to_url());
         }
-        pairs.extend(self.pairs().into_iter().map(|(name, value)| format!("{name}={value}")));
+        pairs.extend(
+            self.pairs()
+                .into_iter()
+                .map(|(name, value)| format!("{name}={value}")),
+        );
         if self.page > 1 {
             pairs.push(format!("page={}", self.page));
         }
-        if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) }
+        if pairs.is_empty() {
+            String::new()
+        } else {
+            format!("?{}", pairs.join("&"))
+        }
     }
 
     /// What is not the period and not the page: a form that changes the period keeps these.
@@ -73,7 +98,15 @@ impl View {
 
     /// The overview's address.
     pub fn overview(&self, domain: &str) -> String {
-        format!("{}{}", path(domain), View { page: 1, ..self.clone() }.query())
+        format!(
+            "{}{}",
+            path(domain),
+            View {
+                page: 1,
+                ..self.clone()
+            }
+            .query()
+        )
     }
 
     /// The address of one of its lists.
@@ -83,11 +116,19 @@ impl View {
 
     /// Another period. The steps are chosen anew, since what fits a year does not fit a day.
     pub fn with_period(&self, period: Period) -> View {
-        View { period, by: None, page: 1, ..self.clone() }
+        View {
+            period,
+            by: None,
+            page: 1,
+            ..self.clone()
+        }
     }
 
     pub fn with_metric(&self, metric: Metric) -> View {
-        View { metric, ..self.clone() }
+        View {
+            metric,
+            ..self.clone()
+        }
     }
 
     pub fn with_tab(&self, panel: usize, tab: usize) -> View {
@@ -104,7 +145,9 @@ pub fn path(domain: &str) -> String {
     path.push('/');
     for byte in domain.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' | b'~' | b':' => path.push(byte as char),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' | b'~' | b':' => {
+                path.push(byte as char)
+            }
             _ => path.push_str(&format!("%{byte:02X}")),
         }
     }
@@ -122,16 +165,26 @@ mod tests {
             ("period=30d", ""),
             ("period=7d&metric=visits", "?period=7d&metric=visits"),
             ("metric=visits&period=7d", "?period=7d&metric=visits"),
-            ("from=2015-05-17&to=2015-05-20&by=hour", "?from=2015-05-17&to=2015-05-20&by=hour"),
+            (
+                "from=2015-05-17&to=2015-05-20&by=hour",
+                "?from=2015-05-17&to=2015-05-20&by=hour",
+            ),
             ("metric=events&by=year&sources=moons&page=x&_=1", ""),
-            ("sources=channels&pages=exit-pages&page=3", "?sources=channels&pages=exit-pages&page=3"),
+            (
+                "sources=channels&pages=exit-pages&page=3",
+                "?sources=channels&pages=exit-pages&page=3",
+            ),
             ("page=99999999", "?page=10000"),
             ("%00=%ff&&&=&metric", ""),
         ];
         for (asked, address) in table {
             let view = View::parse(asked);
             assert_eq!(view.query(), address, "{asked}");
-            assert_eq!(View::parse(address.trim_start_matches('?')), view, "{asked}");
+            assert_eq!(
+                View::parse(address.trim_start_matches('?')),
+                view,
+                "{asked}"
+            );
         }
     }
 

@@ -20,9 +20,18 @@ pub struct Overview {
 #[derive(Clone, PartialEq, Debug)]
 pub enum Content {
     /// `small` panels stand above each other beside the heat.
-    Full { figures: Vec<Figure>, chart: Box<Chart>, panels: Vec<Panel>, heat: Option<Box<Heat>>, small: Vec<Panel> },
+    Full {
+        figures: Vec<Figure>,
+        chart: Box<Chart>,
+        panels: Vec<Panel>,
+        heat: Option<Box<Heat>>,
+        small: Vec<Panel>,
+    },
     /// Nothing in these days: in words which, and where there is something.
-    Nothing { days: String, elsewhere: Option<(String, String)> },
+    Nothing {
+        days: String,
+        elsewhere: Option<(String, String)>,
+    },
 }
 
 impl Overview {

@@ -75,7 +75,8 @@ impl SiteRow {
                 td.wide-only { (words::count(i64::from(self.here))) }
                 td.curve { (curve(self.curve.as_deref())) }
                 @if let Some(remark) = &self.remark {
-                    td.remark colspan="3" { (remark) }
+                    td.remark.wide-only colspan="3" { (remark) }
+                    td.remark.narrow-only colspan="2" { (remark) }
                 } @else {
                     td.main { (words::count(self.today)) }
                     td.wide-only { (words::count(self.yesterday)) }
@@ -90,8 +91,17 @@ impl SiteRow {
 fn curve(values: Option<&[i64]>) -> Markup {
     let values = values.unwrap_or_default();
     let n = values.len();
-    let scale = Scale { top: values.iter().copied().max().unwrap_or(0).max(1) as f64, ticks: Vec::new() };
-    let place = |i: usize| format!("{} {}", scale::short((scale::x(i, n) * 10.0).round()), scale::short((scale.y(values[i] as f64) * 0.94 + 4.0).round()));
+    let scale = Scale {
+        top: values.iter().copied().max().unwrap_or(0).max(1) as f64,
+        ticks: Vec::new(),
+    };
+    let place = |i: usize| {
+        format!(
+            "{} {}",
+            scale::short((scale::x(i, n) * 10.0).round()),
+            scale::short((scale.y(values[i] as f64) * 0.94 + 4.0).round())
+        )
+    };
     let join = |range: std::ops::Range<usize>| range.map(place).collect::<Vec<_>>().join(" ");
     html! {
         svg.spark viewBox="0 0 1000 100" preserveAspectRatio="none" role="img" aria-label={ "Most in a day: " (Unit::Count.text(scale.top)) } {

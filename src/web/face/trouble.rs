@@ -21,7 +21,11 @@ pub fn render(title: &str, what: &str, link: Option<(&str, &str)>) -> Markup {
 }
 
 pub fn not_found() -> Markup {
-    render("Nothing here", "There is no such page, or it is not for you to see. If it is yours, signing in may help.", Some(("/", "To the sites")))
+    render(
+        "Nothing here",
+        "There is no such page, or it is not for you to see. If it is yours, signing in may help.",
+        Some(("/", "To the sites")),
+    )
 }
 
 pub fn unavailable() -> Markup {
@@ -33,15 +37,27 @@ pub fn unavailable() -> Markup {
 }
 
 pub fn failed() -> Markup {
-    render("Something went wrong", "This page could not be made. The server’s log says why.", Some(("/", "To the sites")))
+    render(
+        "Something went wrong",
+        "This page could not be made. The server’s log says why.",
+        Some(("/", "To the sites")),
+    )
 }
 
 /// Sent from a page that is not ours.
 pub fn foreign() -> Markup {
-    render("Not from here", "This was sent from a page of another site, so nothing was done.", Some(("/", "To the sites")))
+    render(
+        "Not from here",
+        "This was sent from a page of another site, so nothing was done.",
+        Some(("/", "To the sites")),
+    )
 }
 
 /// A request that makes no sense.
 pub fn refused() -> Markup {
-    render("That did not work", "The request could not be understood.", Some(("/", "To the sites")))
+    render(
+        "That did not work",
+        "The request could not be understood.",
+        Some(("/", "To the sites")),
+    )
 }

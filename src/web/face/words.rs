@@ -28,7 +28,12 @@ pub fn full(n: i64) -> String {
 
 /// A count for an axis: `500`, `1.5k`, `20k`, `3M`.
 pub fn short(n: f64) -> String {
-    let trim = |x: f64| format!("{x:.2}").trim_end_matches('0').trim_end_matches('.').to_string();
+    let trim = |x: f64| {
+        format!("{x:.2}")
+            .trim_end_matches('0')
+            .trim_end_matches('.')
+            .to_string()
+    };
     match n.abs() {
         x if x < 1e3 => trim(n),
         x if x < 1e6 => format!("{}k", trim(n / 1e3)),
@@ -66,7 +71,10 @@ pub fn duration(seconds: i64) -> Vec<(String, &'static str)> {
     match s {
         0..60 => vec![(s.to_string(), "s")],
         60..3600 => vec![((s / 60).to_string(), "m"), (format!("{:02}", s % 60), "s")],
-        _ => vec![(count(s / 3600), "h"), (format!("{:02}", s % 3600 / 60), "m")],
+        _ => vec![
+            (count(s / 3600), "h"),
+            (format!("{:02}", s % 3600 / 60), "m"),
+        ],
     }
 }
 
@@ -97,7 +105,11 @@ impl Unit {
             Unit::Count => count(x.round() as i64),
             Unit::Ratio => format!("{x:.2}"),
             Unit::Percent => format!("{x:.0}%"),
-            Unit::Seconds => duration(x.round() as i64).iter().map(|(n, unit)| format!("{n}{unit}")).collect::<Vec<_>>().join(" "),
+            Unit::Seconds => duration(x.round() as i64)
+                .iter()
+                .map(|(n, unit)| format!("{n}{unit}"))
+                .collect::<Vec<_>>()
+                .join(" "),
         }
     }
 
@@ -109,8 +121,13 @@ impl Unit {
             Unit::Seconds => {
                 let parts = duration(x.round() as i64);
                 let zero = |n: &str| n.chars().all(|c| c == '0');
-                let keep = parts.iter().enumerate().filter(|(i, (n, _))| *i == 0 || !zero(n));
-                keep.map(|(_, (n, unit))| format!("{n}{unit}")).collect::<Vec<_>>().join(" ")
+                let keep = parts
+                    .iter()
+                    .enumerate()
+                    .filter(|(i, (n, _))| *i == 0 || !zero(n));
+                keep.map(|(_, (n, unit))| format!("{n}{unit}"))
+                    .collect::<Vec<_>>()
+                    .join(" ")
             }
         }
     }
@@ -181,7 +198,15 @@ mod tests {
 
     #[test]
     fn axes_are_short() {
-        let table = [(0.0, "0"), (0.5, "0.5"), (500.0, "500"), (1_500.0, "1.5k"), (20_000.0, "20k"), (2.5e6, "2.5M"), (3e9, "3B")];
+        let table = [
+            (0.0, "0"),
+            (0.5, "0.5"),
+            (500.0, "500"),
+            (1_500.0, "1.5k"),
+            (20_000.0, "20k"),
+            (2.5e6, "2.5M"),
+            (3e9, "3B"),
+        ];
         for (n, text) in table {
             assert_eq!(short(n), text);
         }
@@ -193,7 +218,15 @@ mod tests {
 
     #[test]
     fn shares_never_round_to_nothing() {
-        let table = [(0, 10, "0%"), (1, 0, "0%"), (1, 2_000, "<0.1%"), (1, 500, "0.2%"), (99, 1000, "9.9%"), (997, 10_000, "10%"), (1, 1, "100%")];
+        let table = [
+            (0, 10, "0%"),
+            (1, 0, "0%"),
+            (1, 2_000, "<0.1%"),
+            (1, 500, "0.2%"),
+            (99, 1000, "9.9%"),
+            (997, 10_000, "10%"),
+            (1, 1, "100%"),
+        ];
         for (part, whole, text) in table {
             assert_eq!(share(part, whole), text, "{part} of {whole}");
         }
@@ -201,7 +234,13 @@ mod tests {
 
     #[test]
     fn durations() {
-        for (s, text, table) in [(0, "0s", "0:00"), (48, "48s", "0:48"), (161, "2m 41s", "2:41"), (3840, "1h 04m", "1:04:00"), (-5, "0s", "0:00")] {
+        for (s, text, table) in [
+            (0, "0s", "0:00"),
+            (48, "48s", "0:48"),
+            (161, "2m 41s", "2:41"),
+            (3840, "1h 04m", "1:04:00"),
+            (-5, "0s", "0:00"),
+        ] {
             assert_eq!(Unit::Seconds.text(s as f64), text);
             assert_eq!(clock(s), table);
         }
