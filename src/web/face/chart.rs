@@ -200,7 +200,7 @@ impl Chart {
                         }
                         svg viewBox="0 0 1000 1000" preserveAspectRatio="none" width="100%" height="100%" {
                             defs { linearGradient #fade x1="0" x2="0" y1="0" y2="1" { stop.s0 offset="0" {} stop.s1 offset="1" {} } }
-                            @for run in line.iter().filter(|run| !run.partial) { polygon fill="url(#fade)" points=(run.area()) {} }
+                            @for run in line.iter().filter(|run| !run.partial && self.unit == Unit::Count) { polygon fill="url(#fade)" points=(run.area()) {} }
                             @for run in runs(&earlier, &scale) { polyline.cmp points=(run.points()) {} }
                             @for run in &line { polyline class=(if run.partial { "line part" } else { "line" }) points=(run.points()) {} }
                         }
@@ -234,7 +234,7 @@ impl Chart {
         }
     }
 
-    /// The largest finished value, where naming it says something.
+    /// The largest value, if it is finished and alone, and naming it says something.
     fn peak(&self) -> Option<usize> {
         let whole = self
             .points
@@ -251,10 +251,11 @@ impl Chart {
             .iter()
             .copied()
             .max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)))?;
-        let others = known
-            .iter()
+        let others = self.points.iter().enumerate();
+        let others = others
             .filter(|(i, _)| *i != max.0)
-            .fold(0.0, |top, (_, value)| value.max(top));
+            .filter_map(|(_, point)| point.value)
+            .fold(0.0, f64::max);
         (max.1 > 0.0 && max.1 > others).then_some(max.0)
     }
 
@@ -269,7 +270,7 @@ impl Chart {
             .collect();
         html! {
             @for (nth, (i, label)) in labels.iter().enumerate() {
-                @let anchor = if n > 1 && *i == 0 { "start" } else if n > 1 && *i == n - 1 { "end" } else { "middle" };
+                @let anchor = if n > 1 && i * 25 < n { "start" } else if n > 1 && *i == n - 1 { "end" } else { "middle" };
                 text.wide-only[nth % 2 == 1 && *i != n - 1] x={ (scale::short(scale::x(*i, n))) "%" } y="100%" dy="19" text-anchor=(anchor) { (label) }
             }
         }
