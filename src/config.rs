@@ -38,9 +38,7 @@ impl Config {
             listen: listen(typed.listen, environment)?,
             store: store(typed.store, environment),
             sites,
-            web: WebConfig {
-                public: typed.public || truth("PASSERBY_PUBLIC", environment)?,
-            },
+            web: web(&typed, environment)?,
             geo: typed
                 .geo
                 .or_else(|| set("PASSERBY_GEO", environment).map(PathBuf::from)),

@@ -54,7 +54,7 @@ async fn run(config: Config) -> Result<()> {
     let jobs = jobs::start(&app);
     print!("{}", greeting(&app, address, &config.store).await?);
 
-    let door = web::door(app.clone());
+    let door = Arc::new(web::Door::new(app.clone()));
     listen::serve(listener, listen::Limits::default(), signals.first(), door).await;
 
     drop(jobs);
