@@ -15,6 +15,9 @@ pub mod serve;
 pub mod app;
 pub mod web;
 
+pub mod salts;
+
+pub mod places;
 pub mod sites;
 
 pub mod keys;

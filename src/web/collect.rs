@@ -23,7 +23,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Body;
 use passerby_engine::block::Dropped;
-use passerby_engine::enrich::{self, BatchKey, Enriched};
+use passerby_engine::enrich::{self, Enriched};
 use passerby_engine::event::Reason;
 use passerby_engine::receive::{self, Hits, MAX_BODY, PlausibleRefusal};
 use passerby_engine::time;
@@ -82,7 +82,7 @@ async fn take(app: &App, form: Form, head: Parts, body: &[u8], peer: SocketAddr)
     let now_ms = app.now_ms();
     let hits = read_hits(form, &head, body, now_ms)?; // bytes -> hits, or why not
     let sites = find_sites(app, form, &hits, now_ms).await?; // load: settings
-    let enriched = enrich_hits(app, &hits, &sites, &Sender::of(&app.web, peer, &head.headers), now_ms)?; // today's salts
+    let enriched = enrich_hits(app, &hits, &sites, &Sender::of(&app.web, peer, &head.headers), now_ms); // today's salts
     drop(head); // the address and the agent end here
     let receipt = receipt(&hits, &sites, &enriched);
     count_drops(app, &hits, &sites, &enriched, now_ms);
@@ -124,17 +124,17 @@ async fn find_sites(app: &App, form: Form, hits: &Hits, now_ms: i64) -> Result<V
 }
 
 /// What each site makes of the hits.
-fn enrich_hits(app: &App, hits: &Hits, sites: &[Arc<Site>], sender: &Sender, now_ms: i64) -> Result<Vec<Enriched>, Refusal> {
+fn enrich_hits(app: &App, hits: &Hits, sites: &[Arc<Site>], sender: &Sender, now_ms: i64) -> Vec<Enriched> {
     let peer = sender.as_peer();
     let tables = app.tables();
-    let key = BatchKey { key: app.batch_key, fresh: crate::secret::random_u64().map_err(Refusal::Unavailable)? };
+    let key = app.batch_key();
     let mut enriched = Vec::with_capacity(sites.len());
     for site in sites {
         let rules = site.rules(now_ms);
         let salts = app.salts.for_site(site.id, &rules.zone, now_ms);
         enriched.push(enrich::events(hits, rules, &salts, &peer, &tables, now_ms, &key));
     }
-    Ok(enriched)
+    enriched
 }
 
 fn receipt(hits: &Hits, sites: &[Arc<Site>], enriched: &[Enriched]) -> Receipt {
