@@ -9,3 +9,5 @@ pub mod store;
 pub mod folder;
 
 pub mod answer;
+
+pub mod web;

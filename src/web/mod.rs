@@ -1,0 +1,3 @@
+//! The web.
+
+pub mod script;
