@@ -1,7 +1,9 @@
 //! Days, hours and zones: the site's calendar.
 
 use crate::event::Day;
-use jiff::{Timestamp, civil::Date, tz::TimeZone};
+/// A zone of the built-in data: `TimeZone::get("Europe/Berlin")`.
+pub use jiff::tz::TimeZone;
+use jiff::{Timestamp, civil::Date};
 use std::fmt;
 use std::ops::RangeInclusive;
 

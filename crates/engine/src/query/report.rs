@@ -4,6 +4,7 @@ use super::{Dimension, Direction, Interval, Metric, Order, Plan, Query, Value};
 use crate::event::{Day, Text};
 use crate::rollup::{Counts, Dim, Rollup};
 use crate::time;
+use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 
@@ -55,12 +56,12 @@ pub struct Report {
 
 /// Makes the answer of the rollups a plan asked for. Several entries of a day and dimension add up, entries of
 /// other days or dimensions are ignored, and their order does not matter.
-pub fn report(query: &Query, plan: &Plan, data: &[(Day, Dim, Rollup)]) -> Report {
+pub fn report<R: Borrow<Rollup>>(query: &Query, plan: &Plan, data: &[(Day, Dim, R)]) -> Report {
     let asked = |dim: Dim| {
         let days = &plan.days;
         data.iter()
             .filter(move |(day, of, _)| *of == dim && days.contains(day))
-            .map(|(day, _, rollup)| (*day, rollup))
+            .map(|(day, _, rollup)| (*day, rollup.borrow()))
     };
     let mut time_labels = Vec::new();
     let mut rows = match query.dimensions.first() {

@@ -662,7 +662,7 @@ fn answers() {
 fn labels_follow_the_zone() {
     let labels = |zone_name: &str, days: RangeInclusive<Day>, interval| {
         let query = Query::series(interval, days, &zone(zone_name));
-        let report = report(&query, &plan(&query).expect("a plan"), &[]);
+        let report = report::<Rollup>(&query, &plan(&query).expect("a plan"), &[]);
         assert_eq!(report.series().len(), report.time_labels.len());
         report.time_labels
     };
@@ -964,7 +964,7 @@ proptest! {
             for by in ["time", "time:week", "time:hour", "visit:source", &text] {
                 let json = serde_json::json!({"metrics": ["visits"], "date_range": range, "dimensions": [by]});
                 if let Ok(query) = parse(json.to_string().as_bytes(), &zone, now, bounds) {
-                    let report = report(&query, &plan(&query).expect("parse plans"), &[]);
+                    let report = report::<Rollup>(&query, &plan(&query).expect("parse plans"), &[]);
                     report.to_json(&query, "example.com");
                 }
             }
