@@ -7,6 +7,7 @@ mod health;
 pub mod listen;
 mod password;
 mod peer;
+pub mod script;
 mod stats;
 
 // The pages: an address is a view, a view has its window of days, reports become what components show.
@@ -69,6 +70,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/health", get(health::health))
         .merge(pages)
         .layer(from_fn(guard))
+        // Not a page: carries its own headers, and any origin may load it.
+        .route("/p.js", get(script::script))
         .with_state(app)
 }
 
