@@ -4,6 +4,8 @@
 //! The product is a library first; the binary is one user of it. The modules are listed in the order
 //! an event meets them.
 
+pub mod salts;
+
 pub mod committer;
 
 pub mod store;
