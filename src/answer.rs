@@ -9,13 +9,15 @@
 //! Beside a fold in this process, decoded rollups are kept until something moves, since a dashboard asks for
 //! the same days again and again.
 
+mod cache;
+
 use crate::folder::{self, Fold, Progress};
 use crate::store::{self, Kind, LIVE, Position, Store, StoredRollup, Unit};
+use cache::{Cache, Stamp};
 use passerby_engine::event::{Day, SiteId};
 use passerby_engine::query::{Plan, Query, Report, plan, report};
 use passerby_engine::rollup::{Dim, Rollup};
-use passerby_engine::time;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -40,9 +42,6 @@ pub trait Live: Send + Sync {
 /// How often a read starts again before it gives up. A day is closed a few times a day, a checkpoint is written
 /// every 30 seconds, and a read takes milliseconds: twice is rare already.
 const TRIES: usize = 10;
-
-/// Most bytes of decoded rollups kept, about.
-const CACHE_BYTES: usize = 32 << 20;
 
 /// Where answers come from.
 pub struct Source {
@@ -346,92 +345,4 @@ async fn blocking<T: Send + 'static>(
 ) -> store::Result<T> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|_| store::Error::new(Kind::Unavailable, "an answer was given up; try again"))
-}
-
-/// How things stand: while it is the same, stored rollups are the same.
-#[derive(Clone, Copy, PartialEq, Eq, Default)]
-struct Stamp {
-    epoch: u64,
-    revision: u64,
-}
-
-/// What an entry of the cache takes beside its cells, about.
-const ROW: usize = 128;
-
-fn cells_bytes(rollup: &Rollup) -> usize {
-    let texts = rollup
-        .cells
-        .iter()
-        .filter(|(value, _)| value.is_heap_allocated())
-        .map(|(value, _)| value.len());
-    size_of_val(&rollup.cells[..]) + texts.sum::<usize>()
-}
-
-/// Decoded rollups of whole (site, dimension, day)s: all units of it, or none because there are none.
-#[derive(Default)]
-struct Cache {
-    stamp: Stamp,
-    rollups: HashMap<(SiteId, Dim, Day), Vec<(Unit, Arc<Rollup>)>>,
-    bytes: usize,
-}
-
-impl Cache {
-    /// What is known of what is wanted, and the days of each dimension that have to be read.
-    fn get(&self, stamp: Stamp, site: SiteId, wanted: &Wanted) -> (Vec<Found>, Wanted) {
-        if stamp != self.stamp {
-            return (Vec::new(), wanted.clone());
-        }
-        let mut found = Vec::new();
-        let mut missing = Wanted::new();
-        for (&dim, days) in wanted {
-            let known = |day: Day| self.rollups.get(&(site, dim, day));
-            let all = || (days.start().0..=days.end().0).map(Day);
-            let first = all().find(|&day| known(day).is_none());
-            let last = all().rev().find(|&day| known(day).is_none());
-            let gap = first.zip(last).map(|(first, last)| first..=last);
-            for day in all().filter(|day| gap.as_ref().is_none_or(|gap| !gap.contains(day))) {
-                let units = known(day).into_iter().flatten();
-                found.extend(units.map(|(unit, rollup)| Found {
-                    unit: *unit,
-                    day,
-                    dim,
-                    rollup: rollup.clone(),
-                }));
-            }
-            missing.extend(gap.map(|gap| (dim, gap)));
-        }
-        (found, missing)
-    }
-
-    /// Keeps what was read for `missing`. What does not fit any more makes room for it all.
-    fn put(&mut self, stamp: Stamp, site: SiteId, missing: &Wanted, read: &[Found]) {
-        let days: usize = missing.values().map(|days| time::len(days) as usize).sum();
-        let bytes = (days + read.len()) * ROW
-            + read
-                .iter()
-                .map(|found| cells_bytes(&found.rollup))
-                .sum::<usize>();
-        if stamp != self.stamp || self.bytes + bytes > CACHE_BYTES {
-            *self = Cache {
-                stamp,
-                ..Cache::default()
-            };
-        }
-        if bytes > CACHE_BYTES {
-            return;
-        }
-        for (&dim, days) in missing {
-            for day in (days.start().0..=days.end().0).map(Day) {
-                self.rollups.insert((site, dim, day), Vec::new());
-            }
-        }
-        for found in read {
-            let units = self
-                .rollups
-                .entry((site, found.dim, found.day))
-                .or_default();
-            units.push((found.unit, found.rollup.clone()));
-        }
-        self.bytes += bytes;
-    }
 }

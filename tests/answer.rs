@@ -350,5 +350,8 @@ async fn damage_is_named() {
         .await
         .expect_err("it is damaged");
     assert_eq!(error.kind, passerby::store::Kind::Corrupt);
-    expect_test::expect!["the stored Page of 2024-10-04 is damaged; restore the store's file from a backup"].assert_eq(&error.to_string());
+    expect_test::expect![
+        "the stored Page of 2024-10-04 is damaged; restore the store's file from a backup"
+    ]
+    .assert_eq(&error.to_string());
 }

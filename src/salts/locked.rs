@@ -27,7 +27,12 @@ pub(super) struct Locked {
 impl Locked {
     /// Maps the first region at once, so that it is known from the start whether memory can be locked.
     pub(super) fn new() -> Locked {
-        let mut locked = Locked { regions: Vec::new(), free: Vec::new(), used: 0, unlocked: None };
+        let mut locked = Locked {
+            regions: Vec::new(),
+            free: Vec::new(),
+            used: 0,
+            unlocked: None,
+        };
         locked.grow();
         locked
     }
@@ -59,7 +64,10 @@ impl Locked {
     /// A copy; the caller overwrites it.
     pub(super) fn get(&self, slot: Slot) -> Salt {
         let region = self.regions.get(slot.0 / REGION);
-        region.and_then(|region| region.salts().get(slot.0 % REGION)).copied().unwrap_or_default()
+        region
+            .and_then(|region| region.salts().get(slot.0 % REGION))
+            .copied()
+            .unwrap_or_default()
     }
 
     /// Overwrites a salt and gives its place to the next.
@@ -71,7 +79,10 @@ impl Locked {
     }
 
     fn place(&mut self, slot: Slot) -> Option<&mut Salt> {
-        self.regions.get_mut(slot.0 / REGION)?.salts_mut().get_mut(slot.0 % REGION)
+        self.regions
+            .get_mut(slot.0 / REGION)?
+            .salts_mut()
+            .get_mut(slot.0 % REGION)
     }
 
     fn grow(&mut self) -> bool {
@@ -100,7 +111,12 @@ impl Region {
     fn map() -> rustix::io::Result<(Region, rustix::io::Result<()>)> {
         // SAFETY: a new anonymous mapping at an address the system chooses touches no memory of ours.
         let start = unsafe {
-            mmap_anonymous(ptr::null_mut(), REGION_BYTES, ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE)?
+            mmap_anonymous(
+                ptr::null_mut(),
+                REGION_BYTES,
+                ProtFlags::READ | ProtFlags::WRITE,
+                MapFlags::PRIVATE,
+            )?
         };
         let region = Region(NonNull::new(start).ok_or(Errno::NOMEM)?);
         // SAFETY: the range is the mapping just made.
@@ -143,15 +159,25 @@ mod tests {
     #[test]
     fn places_are_kept_wiped_and_given_again() {
         let mut locked = Locked::new();
-        let salts: Vec<Salt> = (0..3000u32).map(|n| (u128::from(n) + 1).to_le_bytes()).collect();
+        let salts: Vec<Salt> = (0..3000u32)
+            .map(|n| (u128::from(n) + 1).to_le_bytes())
+            .collect();
         let slots: Vec<Slot> = salts.iter().map(|salt| locked.add(salt).unwrap()).collect();
-        assert!(slots.iter().zip(&salts).all(|(slot, salt)| locked.get(*slot) == *salt));
+        assert!(
+            slots
+                .iter()
+                .zip(&salts)
+                .all(|(slot, salt)| locked.get(*slot) == *salt)
+        );
         assert_eq!(locked.regions.len(), 3);
         locked.wipe(slots[7]);
         assert_eq!(locked.get(slots[7]), Salt::default());
         assert_eq!(locked.add(&[9; 16]), Some(slots[7]));
         locked.put(slots[7], &[8; 16]);
-        assert_eq!((locked.get(slots[7]), locked.get(slots[8])), ([8; 16], salts[8]));
+        assert_eq!(
+            (locked.get(slots[7]), locked.get(slots[8])),
+            ([8; 16], salts[8])
+        );
     }
 
     /// What the system says about the mapping: locked (lo) and not dumped (dd).
@@ -160,13 +186,20 @@ mod tests {
     fn the_memory_is_locked_and_left_out_of_core_dumps() {
         let locked = Locked::new();
         assert!(locked.unlocked().is_none(), "16 KiB fit into any limit");
-        let start = format!("{:x}-", locked.regions[0].0.as_ptr() as usize);
+        let ours = locked.regions[0].0.as_ptr() as usize;
         let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
-        // The kernel may join two mappings of the same kind: ours is then inside of one.
-        let mine = maps.split("VmFlags:").find(|part| part.contains(&start));
-        if let Some(mine) = mine {
-            let flags = maps[maps.find(mine).unwrap() + mine.len()..].lines().next().unwrap();
-            assert!(flags.contains(" lo") && flags.contains(" dd"), "{flags}");
-        }
+        let mut within = false;
+        let flags = maps.lines().find(|line| {
+            let range = line
+                .split_once(' ')
+                .and_then(|(range, _)| range.split_once('-'));
+            let number = |text: &str| usize::from_str_radix(text, 16).ok();
+            if let Some((start, end)) = range.and_then(|(a, z)| number(a).zip(number(z))) {
+                within = (start..end).contains(&ours);
+            }
+            within && line.starts_with("VmFlags:")
+        });
+        let flags = flags.expect("the mapping is listed");
+        assert!(flags.contains(" lo") && flags.contains(" dd"), "{flags}");
     }
 }

@@ -951,6 +951,11 @@ proptest! {
             prop_assert_eq!(sum, total);
         }
     }
+}
+
+proptest! {
+    // A hundred years of labels take a moment.
+    #![proptest_config(ProptestConfig::with_cases(40))]
 
     /// Whatever comes in, there is an answer or a sentence.
     #[test]

@@ -1,0 +1,120 @@
+//! The web, on one page: every address, who answers it, and what all pages carry.
+
+mod auth;
+mod backoff;
+mod error;
+mod health;
+pub mod listen;
+mod password;
+mod peer;
+mod stats;
+
+pub use auth::{SameOrigin, SignInLink, Viewer, sign_in_by_link};
+pub use backoff::Backoff;
+pub use error::{WebError, log};
+pub use password::Password;
+pub use peer::WebConfig;
+pub use stats::{AskError, ask};
+
+use crate::app::App;
+use axum::Router;
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Request};
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::Response;
+use axum::routing::{get, post};
+use http_body_util::Either;
+use hyper::body::Incoming;
+use listen::Connection;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use tower_service::Service;
+
+/// Every address. Handlers need the peer's address as axum's `ConnectInfo<SocketAddr>`: our own accept loop
+/// gives it; who mounts this router elsewhere uses `into_make_service_with_connect_info`.
+pub fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/sign-in", post(auth::sign_in))
+        .route("/sign-out", post(auth::sign_out))
+        .route(
+            "/api/v2/query",
+            post(stats::query).layer(DefaultBodyLimit::max(stats::MAX_QUESTION)),
+        )
+        .route("/health", get(health::health))
+        .layer(from_fn(guard))
+        .with_state(app)
+}
+
+/// What our own accept loop asks for each request.
+pub fn door(
+    app: Arc<App>,
+) -> impl Fn(hyper::Request<Incoming>, Arc<Connection>) -> Answering + Clone {
+    let door = Arc::new(Door {
+        router: router(app),
+    });
+    move |request, connection| Box::pin(door.clone().answer(request, connection))
+}
+
+type Answering = Pin<Box<dyn Future<Output = hyper::Response<listen::Body>> + Send>>;
+
+struct Door {
+    router: Router,
+}
+
+impl Door {
+    async fn answer(
+        self: Arc<Door>,
+        request: hyper::Request<Incoming>,
+        connection: Arc<Connection>,
+    ) -> hyper::Response<listen::Body> {
+        let (mut parts, body) = request.into_parts();
+        parts.extensions.insert(ConnectInfo(connection.peer));
+        let mut router = self.router.clone();
+        let answered = router
+            .call(hyper::Request::from_parts(
+                parts,
+                axum::body::Body::new(body),
+            ))
+            .await;
+        answered
+            .unwrap_or_else(|never| match never {})
+            .map(Either::Right)
+    }
+}
+
+/// What every page says to the browser: load nothing from elsewhere, run nothing inline, stay in no frame.
+const GUARDS: [(HeaderName, HeaderValue); 4] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+             form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+        ),
+    ),
+    (
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    ),
+    (
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("same-origin"),
+    ),
+    (
+        HeaderName::from_static("cross-origin-opener-policy"),
+        HeaderValue::from_static("same-origin"),
+    ),
+];
+
+/// Puts the guards on an answer; what does not say how long it may be kept may not be kept at all.
+async fn guard(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    for (name, value) in &GUARDS {
+        headers.insert(name, value.clone());
+    }
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(const { HeaderValue::from_static("no-store") });
+    response
+}
