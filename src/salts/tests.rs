@@ -285,7 +285,8 @@ fn a_site_that_moves_east_leaves_no_old_day_behind() {
 #[test]
 fn a_corrupt_file_is_replaced() {
     let (now, utc) = (at("2025-06-02T12:00:00Z"), TimeZone::UTC);
-    let damage: [(&str, fn(&mut Vec<u8>)); 8] = [
+    type Damage = fn(&mut Vec<u8>);
+    let damage: [(&str, Damage); 8] = [
         ("emptied", |bytes| bytes.clear()),
         ("cut within the head", |bytes| bytes.truncate(20)),
         ("cut within a slot", |bytes| bytes.truncate(64 + 100)),
@@ -324,14 +325,10 @@ fn a_corrupt_file_is_replaced() {
         assert!(new.iter().all(|salts| salts.len() == 1), "{what}");
         salts.rotate(now);
         let third = open(&folder);
-        for n in 0..3 {
-            let found = third.for_site(SiteId(n as u64), &utc, now);
-            assert_eq!(*found, *new[n], "{what}: all agree with the file");
-            assert_eq!(
-                *salts.for_site(SiteId(n as u64), &utc, now),
-                *new[n],
-                "{what}"
-            );
+        for (n, new) in (0..).zip(&new) {
+            let found = third.for_site(SiteId(n), &utc, now);
+            assert_eq!(*found, **new, "{what}: all agree with the file");
+            assert_eq!(*salts.for_site(SiteId(n), &utc, now), **new, "{what}");
         }
         if what.starts_with("a bit flipped in the first") {
             assert_ne!(*new[0], *old[0]);
