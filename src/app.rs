@@ -95,7 +95,10 @@ impl App {
 
     /// What the ids of a request's batches are made from.
     pub fn batch_key(&self) -> BatchKey {
-        BatchKey { key: self.batch_key, fresh: self.fresh.fetch_add(1, Ordering::Relaxed) }
+        BatchKey {
+            key: self.batch_key,
+            fresh: self.fresh.fetch_add(1, Ordering::Relaxed),
+        }
     }
 
     /// The tables in use. Not to be held across an await.
@@ -105,7 +108,9 @@ impl App {
 
     /// Reads the place database again if its file has been replaced.
     pub async fn reload_places(&self) -> Result<()> {
-        let Some(file) = self.place_file.clone() else { return Ok(()) };
+        let Some(file) = self.place_file.clone() else {
+            return Ok(());
+        };
         if let Some(places) = tokio::task::spawn_blocking(move || file.read_if_new()).await?? {
             let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
             tables.places = Arc::new(places);
@@ -119,7 +124,10 @@ pub async fn batch_key(store: &dyn Store) -> store::Result<[u8; 16]> {
     const KEY: &str = "batch-key";
     let not_one = || Error::new(Kind::Corrupt, "the setting batch-key is not 16 bytes");
     if store.setting(KEY).await?.is_none() {
-        match store.put_setting(KEY, 0, Some(secret::random_16()?.to_vec())).await {
+        match store
+            .put_setting(KEY, 0, Some(secret::random_16()?.to_vec()))
+            .await
+        {
             // Another process was first: its key is the one.
             Err(e) if e.kind == Kind::Conflict => {}
             other => other?,

@@ -52,12 +52,22 @@ impl Config {
 }
 
 fn web(typed: &ServeArgs, environment: Environment) -> Result<WebConfig> {
-    let platform = typed.platform.clone().or_else(|| set("PASSERBY_PLATFORM", environment));
-    let proxies = list(typed.trusted_proxies.clone(), environment("PASSERBY_TRUSTED_PROXY"));
-    let trusted = proxies.iter().map(|proxy| proxy.parse().map_err(anyhow::Error::msg));
+    let platform = typed
+        .platform
+        .clone()
+        .or_else(|| set("PASSERBY_PLATFORM", environment));
+    let proxies = list(
+        typed.trusted_proxies.clone(),
+        environment("PASSERBY_TRUSTED_PROXY"),
+    );
+    let trusted = proxies
+        .iter()
+        .map(|proxy| proxy.parse().map_err(anyhow::Error::msg));
     Ok(WebConfig {
         public: typed.public || truth("PASSERBY_PUBLIC", environment)?,
-        platform: platform.map(|name| name.parse().map_err(anyhow::Error::msg)).transpose()?,
+        platform: platform
+            .map(|name| name.parse().map_err(anyhow::Error::msg))
+            .transpose()?,
         trusted: trusted.collect::<Result<_>>()?,
     })
 }

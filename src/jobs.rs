@@ -1,8 +1,8 @@
 //! What a long-lived server does by itself: all jobs in one list.
 
 use crate::app::App;
-use crate::web::log;
 use crate::signin;
+use crate::web::log;
 use anyhow::Result;
 use passerby_engine::event::Day;
 use passerby_engine::time;

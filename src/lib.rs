@@ -15,8 +15,6 @@ pub mod serve;
 pub mod app;
 pub mod web;
 
-pub mod salts;
-
 pub mod places;
 pub mod sites;
 

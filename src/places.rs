@@ -20,14 +20,22 @@ impl PlaceFile {
     /// Reads the file for the first time.
     pub fn open(file: PathBuf) -> Result<(PlaceFile, Tables)> {
         let (mark, tables) = read(&file)?;
-        Ok((PlaceFile { file, read: Mutex::new(mark) }, tables))
+        Ok((
+            PlaceFile {
+                file,
+                read: Mutex::new(mark),
+            },
+            tables,
+        ))
     }
 
     /// Reads it again if it is another than the one read last. Blocks. A version that cannot be read is an
     /// error once, and the one before stays in use.
     pub fn read_if_new(&self) -> Result<Option<Tables>> {
         // While a file is being replaced there may be none for a moment.
-        let Ok(mark) = mark(&self.file) else { return Ok(None) };
+        let Ok(mark) = mark(&self.file) else {
+            return Ok(None);
+        };
         {
             let mut last = self.read.lock().unwrap_or_else(PoisonError::into_inner);
             if *last == mark {
@@ -48,7 +56,9 @@ fn read(file: &Path) -> Result<(Mark, Tables)> {
     let name = file.display();
     // The mark first: a file that changes while it is read is read again.
     let mark = mark(file).with_context(|| format!("the place database {name} cannot be read"))?;
-    let bytes = std::fs::read(file).with_context(|| format!("the place database {name} cannot be read"))?;
-    let tables = Tables::with_database(bytes).map_err(|why| anyhow!("the place database {name}: {why}"))?;
+    let bytes =
+        std::fs::read(file).with_context(|| format!("the place database {name} cannot be read"))?;
+    let tables =
+        Tables::with_database(bytes).map_err(|why| anyhow!("the place database {name}: {why}"))?;
     Ok((mark, tables))
 }

@@ -34,7 +34,11 @@ pub type Body = Either<http_body_util::Full<Bytes>, axum::body::Body>;
 
 /// Who answers what the loop takes in.
 pub trait Answer: Send + Sync + 'static {
-    fn answer(&self, request: Request<Incoming>, connection: &Connection) -> impl Future<Output = Response<Body>> + Send;
+    fn answer(
+        &self,
+        request: Request<Incoming>,
+        connection: &Connection,
+    ) -> impl Future<Output = Response<Body>> + Send;
 }
 
 /// How long a connection may wait for what, and how many there may be.
@@ -182,7 +186,12 @@ impl Drop for Place {
 
 /// Accepts connections and answers their requests until `stop` is ready; then answers what is in hand,
 /// within [`Limits::grace`], and returns.
-pub async fn serve<A: Answer>(listener: TcpListener, limits: Limits, stop: impl Future<Output = ()>, door: Arc<A>) {
+pub async fn serve<A: Answer>(
+    listener: TcpListener,
+    limits: Limits,
+    stop: impl Future<Output = ()>,
+    door: Arc<A>,
+) {
     let room = Arc::new(Room {
         clock_ms: AtomicU64::new(0),
         stopping: AtomicBool::new(false),

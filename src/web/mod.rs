@@ -39,9 +39,9 @@ use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use axum::routing::{any, get, post};
+use collect::Form;
 use http_body_util::Either;
 use hyper::body::Incoming;
-use collect::Form;
 use listen::{Answer, Connection};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -87,26 +87,41 @@ pub struct Door {
 
 impl Door {
     pub fn new(app: Arc<App>) -> Door {
-        Door { router: router(app.clone()), app }
+        Door {
+            router: router(app.clone()),
+            app,
+        }
     }
 
     async fn by_router(&self, request: hyper::Request<Incoming>, peer: SocketAddr) -> Response {
         let (mut head, body) = request.into_parts();
         head.extensions.insert(ConnectInfo(peer));
         let request = Request::from_parts(head, axum::body::Body::new(body));
-        self.router.clone().call(request).await.unwrap_or_else(|never| match never {})
+        self.router
+            .clone()
+            .call(request)
+            .await
+            .unwrap_or_else(|never| match never {})
     }
 }
 
 impl Answer for Door {
-    async fn answer(&self, request: hyper::Request<Incoming>, connection: &Connection) -> hyper::Response<listen::Body> {
+    async fn answer(
+        &self,
+        request: hyper::Request<Incoming>,
+        connection: &Connection,
+    ) -> hyper::Response<listen::Body> {
         match Form::of_path(request.uri().path()) {
             Some(form) => {
                 let body_is_read = || connection.body_is_read();
-                collect::collect(&self.app, form, request, connection.peer, body_is_read).await.map(Either::Left)
+                collect::collect(&self.app, form, request, connection.peer, body_is_read)
+                    .await
+                    .map(Either::Left)
             }
             // In a box, so that the path above need not carry room for it.
-            None => Box::pin(self.by_router(request, connection.peer)).await.map(Either::Right),
+            None => Box::pin(self.by_router(request, connection.peer))
+                .await
+                .map(Either::Right),
         }
     }
 }

@@ -32,14 +32,24 @@ impl WebConfig {
     fn sender(&self, peer: SocketAddr, headers: &HeaderMap) -> (IpAddr, Option<Place>) {
         let all = |name: HeaderName| headers.get_all(name).into_iter().map(HeaderValue::as_bytes);
         let one = |name: &str| headers.get(name).map(HeaderValue::as_bytes);
-        place::sender(peer.ip(), &self.trusted, self.platform, one, all(X_FORWARDED_FOR), all(header::FORWARDED))
+        place::sender(
+            peer.ip(),
+            &self.trusted,
+            self.platform,
+            one,
+            all(X_FORWARDED_FOR),
+            all(header::FORWARDED),
+        )
     }
 
     /// Whether the client speaks https with a proxy that we believe.
     pub fn is_https(&self, peer: SocketAddr, headers: &HeaderMap) -> bool {
         let said = headers.get_all(X_FORWARDED_PROTO).into_iter().next_back();
-        let last = said.and_then(|value| value.to_str().ok()).and_then(|value| value.rsplit(',').next());
-        last.is_some_and(|proto| proto.trim().eq_ignore_ascii_case("https")) && is_trusted(&self.trusted, peer.ip().to_canonical())
+        let last = said
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.rsplit(',').next());
+        last.is_some_and(|proto| proto.trim().eq_ignore_ascii_case("https"))
+            && is_trusted(&self.trusted, peer.ip().to_canonical())
     }
 }
 
@@ -55,10 +65,23 @@ pub struct Sender<'a> {
 impl<'a> Sender<'a> {
     pub fn of(config: &WebConfig, peer: SocketAddr, headers: &'a HeaderMap) -> Sender<'a> {
         let (address, place) = config.sender(peer, headers);
-        let agent = headers.get(header::USER_AGENT).map_or(Cow::Borrowed(""), |agent| String::from_utf8_lossy(agent.as_bytes()));
-        let languages = headers.get(header::ACCEPT_LANGUAGE).and_then(|languages| languages.to_str().ok()).unwrap_or("");
+        let agent = headers
+            .get(header::USER_AGENT)
+            .map_or(Cow::Borrowed(""), |agent| {
+                String::from_utf8_lossy(agent.as_bytes())
+            });
+        let languages = headers
+            .get(header::ACCEPT_LANGUAGE)
+            .and_then(|languages| languages.to_str().ok())
+            .unwrap_or("");
         let says_1 = |name: HeaderName| headers.get(name).is_some_and(|value| value == "1");
-        Sender { address, place, agent, languages, opted_out: says_1(SEC_GPC) || says_1(header::DNT) }
+        Sender {
+            address,
+            place,
+            agent,
+            languages,
+            opted_out: says_1(SEC_GPC) || says_1(header::DNT),
+        }
     }
 
     pub fn as_peer(&self) -> Peer<'_> {
