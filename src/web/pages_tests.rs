@@ -3,6 +3,7 @@
 use super::gallery::{self, Data, NOW_MS};
 use super::{WebConfig, router};
 use crate::app::{App, Parts};
+use crate::salts::Salts;
 use crate::store::{LIVE, Put};
 use axum::Router;
 use axum::body::Body;
@@ -51,11 +52,13 @@ impl Server {
             .expect("a store");
         let parts = Parts {
             store,
+            salts: Salts::open(folder.path(), &[], || true),
             clock: Arc::new(|| NOW_MS),
             web: WebConfig {
                 public,
                 ..WebConfig::default()
             },
+            geo: None,
             password: Some(Zeroizing::new("open sesame".to_string())),
         };
         let app = Arc::new(App::open(parts).await.expect("an app"));
