@@ -644,12 +644,17 @@ impl DayState {
         here
     }
 
+    /// The events counted since the last part, as the next one.
+    pub fn part(&self) -> Part {
+        self.fresh.to_part(self.site, self.day)
+    }
+
     /// Lets the events counted since the last part leave, if there are any.
     pub fn take_part(&mut self) -> Option<Part> {
         if self.fresh.is_empty() {
             return None;
         }
-        let part = self.fresh.to_part(self.site, self.day);
+        let part = self.part();
         self.fresh = Fresh::default();
         self.parts += 1;
         Some(part)

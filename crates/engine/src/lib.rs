@@ -6,12 +6,18 @@
 
 pub mod event;
 
+pub mod json;
+pub mod plausible;
 pub mod receive;
+pub mod url;
 
+pub mod address;
 pub mod agent;
+mod bots;
 pub mod enrich;
 pub mod place;
 pub mod source;
+pub mod sources;
 pub mod visitor;
 
 pub mod block;
@@ -26,6 +32,7 @@ pub mod fresh;
 pub mod intern;
 pub mod remember;
 pub mod rollup;
+pub mod state;
 pub mod visit;
 
 pub mod query;

@@ -8,14 +8,17 @@
 //! rollup and from the open day's state, are summed before anything is sorted or divided. That is why
 //! metrics are kept as [`Counts`] until the very end: a mean of means would be wrong.
 
+mod json;
 mod parse;
 mod period;
 mod plan;
 mod report;
+#[cfg(test)]
+mod tests;
 
 pub use parse::parse;
 pub use period::{Period, interval, previous};
-pub use plan::{Plan, plan};
+pub use plan::{Plan, fits, plan};
 pub use report::{Report, Row, report};
 
 use crate::event::{Day, Text};

@@ -30,13 +30,13 @@ pub fn plan(query: &Query) -> Result<Plan, String> {
         [Dimension::Prop(_)] => vec![Dim::Prop],
         _ => {
             return Err("dimensions: more than one at a time, time included, needs a scan of single events, \
-                        which a later version brings; ask for one"
+                        which a later version brings; ask for one."
                 .into());
         }
     };
     if !query.is_whole_days() && query.dimensions != [Dimension::Time(Interval::Hour)] {
         return Err("date_range: a part of a day can be asked for by \"time:hour\" only; everything else is kept by \
-                    whole local days"
+                    whole local days."
             .into());
     }
     for dimension in &query.dimensions {
@@ -46,7 +46,7 @@ pub fn plan(query: &Query) -> Result<Plan, String> {
             .find(|&&metric| !fits(metric, dimension))
         {
             return Err(format!(
-                "metrics: {} cannot be broken down by {dimension}",
+                "metrics: {} cannot be broken down by {dimension}.",
                 metric.key()
             ));
         }

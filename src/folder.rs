@@ -1,0 +1,632 @@
+//! The folder: reads the log, folds it, and publishes what it made of it.
+//!
+//! One thread of a long-lived server. It reads flushes after its position from the store (its own process's
+//! and any other's), folds them onto the state in memory, where dashboards read, and now and then writes a
+//! checkpoint: the open days' states, the batch ids, finished events as parts, and the watermark they belong
+//! to, all or nothing and only if the watermark is still the one it knows. Whoever loses that race loads again.
+//!
+//! A day that is over is closed in a checkpoint: its cells are added to the stored rollups, its parts become a
+//! segment, and its state goes. Stored and live figures add up at every moment, since the state is locked from
+//! before that checkpoint until the day is out of memory, and [`Folder::epoch`] tells readers that it happened.
+//!
+//! The log is trimmed only up to the checkpoint before last, so that a reader of the last one finds its tail.
+
+use crate::answer::Live;
+use crate::store::{self, Checkpoint, Kind, LIVE, Position, Put, Store};
+use passerby_engine::block::decode_flush;
+use passerby_engine::event::{Day, SiteId};
+use passerby_engine::fold::{State, fold};
+use passerby_engine::freeze::freeze;
+use passerby_engine::rollup::{Dim, Rollup};
+use passerby_engine::segment;
+use passerby_engine::state::{encode_clock, encode_ids, restore};
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::{Duration, Instant};
+use tokio::sync::{Notify, watch};
+
+/// A day's events leave as a part once there are this many; fewer stay in the state.
+const PART_EVENTS: usize = 4096;
+
+/// A chunk of batch ids is complete once it holds this many.
+const CHUNK_IDS: usize = 4096;
+
+/// How much of the log is read at once, bytes.
+const READ_BYTES: usize = 4 << 20;
+
+/// How long a checkpoint may be put off while there is something to write.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(30);
+
+/// How often the log is looked at without being told to: another process may have appended.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// The fold of a store, and how far it has come.
+pub struct Fold {
+    pub state: State,
+    /// The last flush that `state` holds.
+    pub position: Position,
+    /// The stored watermark when this was loaded or last checkpointed.
+    watermark: Position,
+    /// The chunk of batch ids that is being filled.
+    chunk: u64,
+    /// The last minute of each complete chunk, for forgetting.
+    chunks: Vec<(u64, i64)>,
+}
+
+/// Loads the last checkpoint.
+pub async fn load(store: &dyn Store) -> store::Result<Fold> {
+    let Checkpoint {
+        watermark,
+        states,
+        batches,
+    } = store.load().await?;
+    let corrupt = |_| store::Error {
+        kind: Kind::Corrupt,
+        message: "the stored state is damaged; restore the store's file from a backup".into(),
+    };
+    let (clock, ids): (Vec<_>, Vec<_>) = batches.iter().partition(|(n, _)| *n == 0);
+    let clock = clock.first().map(|(_, bytes)| &bytes[..]);
+    let days = states
+        .iter()
+        .map(|(site, day, bytes)| (*site, *day, &bytes[..]));
+    let mut state =
+        restore(clock, ids.iter().map(|(_, bytes)| &bytes[..]), days).map_err(corrupt)?;
+    let mut chunks = Vec::new();
+    for (n, bytes) in &ids {
+        let ids = passerby_engine::state::decode_ids(bytes).map_err(corrupt)?;
+        chunks.push((*n, ids.last().map_or(i64::MIN, |id| id.0)));
+    }
+    state.batches.saved();
+    let chunk = chunks.last().map_or(1, |last| last.0 + 1);
+    Ok(Fold {
+        state,
+        position: watermark,
+        watermark,
+        chunk,
+        chunks,
+    })
+}
+
+/// What reading the log brought.
+pub enum Progress {
+    /// Everything there was; the days that changed.
+    Caught(BTreeSet<(SiteId, Day)>),
+    /// Flushes that the fold has not seen were trimmed away: load again.
+    Behind,
+}
+
+/// Folds all flushes after the fold's position.
+pub async fn catch_up(store: &dyn Store, fold_: &mut Fold) -> store::Result<Progress> {
+    let mut changed = BTreeSet::new();
+    loop {
+        let read = store.read_log(fold_.position, READ_BYTES).await?;
+        if read.trimmed > fold_.position {
+            return Ok(Progress::Behind);
+        }
+        for (position, bytes) in &read.flushes {
+            changed.extend(fold_flush(&mut fold_.state, bytes));
+            fold_.position = *position;
+        }
+        if !read.more {
+            return Ok(Progress::Caught(changed));
+        }
+    }
+}
+
+/// Folds one flush. One that is damaged is left out, and said so: what was acknowledged with it is lost,
+/// and nothing else.
+fn fold_flush(state: &mut State, bytes: &[u8]) -> Vec<(SiteId, Day)> {
+    match decode_flush(bytes) {
+        Ok(flush) => fold(state, &flush),
+        Err(_) => {
+            eprintln!("passerby: a flush in the log is damaged and was left out");
+            Vec::new()
+        }
+    }
+}
+
+struct Shared {
+    store: Arc<dyn Store>,
+    live: RwLock<Loaded>,
+    wake: Arc<Notify>,
+    closing: watch::Sender<bool>,
+    /// Counts complete readings of the log: who waits for two more has waited for what was there before.
+    readings: watch::Sender<u64>,
+}
+
+struct Loaded {
+    fold: Fold,
+    epoch: u64,
+}
+
+/// A running folder.
+#[derive(Clone)]
+pub struct Folder {
+    shared: Arc<Shared>,
+    thread: Arc<Mutex<Option<std::thread::JoinHandle<()>>>>,
+}
+
+impl Folder {
+    /// Loads the last checkpoint, folds the tail, and goes on in a thread of its own. `wake` is notified
+    /// after each append.
+    pub async fn start(store: Arc<dyn Store>, wake: Arc<Notify>) -> store::Result<Folder> {
+        let fold = load_and_catch_up(&*store).await?;
+        let shared = Arc::new(Shared {
+            store,
+            live: RwLock::new(Loaded { fold, epoch: 1 }),
+            wake,
+            closing: watch::Sender::new(false),
+            readings: watch::Sender::new(0),
+        });
+        let runtime = tokio::runtime::Handle::current();
+        let runner = shared.clone();
+        let thread = std::thread::Builder::new()
+            .name("folder".into())
+            .spawn(move || runtime.block_on(run(runner)))
+            .map_err(|e| store::Error {
+                kind: Kind::Unavailable,
+                message: format!("the folder's thread did not start: {e}"),
+            })?;
+        Ok(Folder {
+            shared,
+            thread: Arc::new(Mutex::new(Some(thread))),
+        })
+    }
+
+    /// Reads the state. The fold waits meanwhile, so be brief.
+    pub fn read<T>(&self, ask: impl FnOnce(&State) -> T) -> T {
+        ask(&self.shared.live().fold.state)
+    }
+
+    /// The last flush folded.
+    pub fn position(&self) -> Position {
+        self.shared.live().fold.position
+    }
+
+    /// Returns once everything that was in the log before this call is folded: read your own writes.
+    pub async fn settle(&self) {
+        let mut readings = self.shared.readings.subscribe();
+        let seen = *readings.borrow_and_update();
+        self.shared.wake.notify_one();
+        // The reading under way may have begun before the call; the one after it has not.
+        while *readings.borrow_and_update() < seen + 2 {
+            if *self.shared.closing.borrow() {
+                return;
+            }
+            self.shared.wake.notify_one();
+            if readings.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Folds what is left, writes a checkpoint, and ends the thread.
+    pub async fn close(&self) {
+        self.shared.closing.send_replace(true);
+        self.shared.wake.notify_one();
+        let thread = self.thread.lock().ok().and_then(|mut thread| thread.take());
+        if let Some(thread) = thread {
+            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
+    }
+}
+
+impl Live for Folder {
+    fn epoch(&self) -> u64 {
+        self.shared.live().epoch
+    }
+
+    fn rollups(
+        &self,
+        site: SiteId,
+        dims: &[Dim],
+        days: RangeInclusive<Day>,
+    ) -> Vec<(Day, Dim, Rollup)> {
+        let live = self.shared.live();
+        let open = live
+            .fold
+            .state
+            .days_of(site)
+            .filter(|day| days.contains(&day.day));
+        open.flat_map(|day| dims.iter().map(|&dim| (day.day, dim, day.rollup(dim))))
+            .collect()
+    }
+
+    fn days(&self, site: SiteId) -> Option<(Day, Day)> {
+        let live = self.shared.live();
+        let mut days = live.fold.state.days_of(site).map(|day| day.day);
+        let first = days.next()?;
+        Some((first, days.last().unwrap_or(first)))
+    }
+}
+
+impl Shared {
+    fn live(&self) -> std::sync::RwLockReadGuard<'_, Loaded> {
+        self.live
+            .read()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn live_mut(&self) -> std::sync::RwLockWriteGuard<'_, Loaded> {
+        self.live
+            .write()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+async fn load_and_catch_up(store: &dyn Store) -> store::Result<Fold> {
+    loop {
+        let mut fold = load(store).await?;
+        if let Progress::Caught(_) = catch_up(store, &mut fold).await? {
+            return Ok(fold);
+        }
+    }
+}
+
+/// When the next checkpoint is due.
+struct Pace {
+    last: Instant,
+    /// How long the last one took: no more than a twentieth of the time goes into checkpoints.
+    cost: Duration,
+    /// Events folded by then.
+    events: u64,
+    /// The watermark before the last: what may be trimmed.
+    before_last: Position,
+}
+
+async fn run(shared: Arc<Shared>) {
+    let mut dirty: BTreeSet<(SiteId, Day)> = {
+        let live = shared.live();
+        live.fold.state.days.keys().copied().collect()
+    };
+    let mut pace = Pace {
+        last: Instant::now(),
+        cost: Duration::ZERO,
+        events: shared.live().fold.state.events,
+        before_last: shared.live().fold.watermark,
+    };
+    loop {
+        let closing = *shared.closing.borrow();
+        match read_on(&shared, &mut dirty).await {
+            Ok(()) => shared.readings.send_modify(|n| *n += 1),
+            Err(error) => say("reading the log", &error),
+        }
+        let due = {
+            let live = shared.live();
+            let state = &live.fold.state;
+            let waited = pace.last.elapsed() >= CHECKPOINT_EVERY.max(pace.cost * 20);
+            let visitors: usize = state
+                .days
+                .values()
+                .map(|day| day.visits.visitors.len())
+                .sum();
+            let many =
+                state.events - pace.events.min(state.events) > 200_000.max(4 * visitors as u64);
+            live.fold.position > live.fold.watermark && (waited || many || closing)
+                || !state.over().is_empty()
+        };
+        if due {
+            let began = Instant::now();
+            match checkpoint(&shared, &dirty).await {
+                Ok(()) => {
+                    dirty.clear();
+                    if let Err(error) = shared.store.trim(pace.before_last).await {
+                        say("trimming the log", &error);
+                    }
+                    pace.before_last = shared.live().fold.watermark;
+                }
+                Err(error) if error.kind == Kind::Conflict => {
+                    match load_and_catch_up(&*shared.store).await {
+                        Ok(fold) => {
+                            let mut live = shared.live_mut();
+                            dirty = fold.state.days.keys().copied().collect();
+                            pace.before_last = fold.watermark;
+                            live.fold = fold;
+                            live.epoch += 1;
+                        }
+                        Err(error) => say("loading the last checkpoint", &error),
+                    }
+                }
+                Err(error) => say("writing a checkpoint", &error),
+            }
+            pace.last = Instant::now();
+            pace.cost = began.elapsed();
+            pace.events = shared.live().fold.state.events;
+        }
+        if closing {
+            return;
+        }
+        let _ = tokio::time::timeout(LOOK_EVERY, shared.wake.notified()).await;
+    }
+}
+
+fn say(doing: &str, error: &store::Error) {
+    eprintln!("passerby: {doing} failed: {error}");
+}
+
+/// Folds what the log holds beyond the state.
+async fn read_on(shared: &Shared, dirty: &mut BTreeSet<(SiteId, Day)>) -> store::Result<()> {
+    loop {
+        let position = shared.live().fold.position;
+        let read = shared.store.read_log(position, READ_BYTES).await?;
+        if read.trimmed > position {
+            let fold = load_and_catch_up(&*shared.store).await?;
+            let mut live = shared.live_mut();
+            dirty.extend(fold.state.days.keys());
+            live.fold = fold;
+            live.epoch += 1;
+            return Ok(());
+        }
+        for (position, bytes) in &read.flushes {
+            // Locked flush by flush, so that a reader never waits long.
+            let mut live = shared.live_mut();
+            dirty.extend(fold_flush(&mut live.fold.state, bytes));
+            live.fold.position = *position;
+        }
+        if !read.more {
+            return Ok(());
+        }
+    }
+}
+
+/// What a checkpoint changes, and what becomes of the state once it is written.
+#[derive(Default)]
+struct Changes {
+    puts: Vec<Put>,
+    closed: Vec<(SiteId, Day)>,
+    parted: Vec<(SiteId, Day)>,
+    chunk_complete: bool,
+    chunks_gone: usize,
+}
+
+#[expect(
+    clippy::await_holding_lock,
+    reason = "closing a day must look like one moment; the folder's thread alone waits"
+)]
+async fn checkpoint(shared: &Shared, dirty: &BTreeSet<(SiteId, Day)>) -> store::Result<()> {
+    let closed = shared.live().fold.state.over();
+    let mut changes = Changes {
+        closed,
+        ..Changes::default()
+    };
+    for &(site, day) in &changes.closed {
+        let puts = close_day(shared, site, day).await?;
+        changes.puts.extend(puts);
+    }
+    for &(site, day) in dirty {
+        if !changes.closed.contains(&(site, day)) {
+            keep_day(shared, site, day, &mut changes).await?;
+        }
+    }
+    let (expected, next) = {
+        let live = shared.live();
+        let fold = &live.fold;
+        changes.puts.push(Put::Batches {
+            chunk: 0,
+            bytes: Some(encode_clock(&fold.state)),
+        });
+        let ids = fold.state.batches.fresh();
+        changes.chunk_complete = ids.len() >= CHUNK_IDS;
+        changes.puts.push(Put::Batches {
+            chunk: fold.chunk,
+            bytes: Some(encode_ids(&ids)),
+        });
+        let oldest = fold.state.batches.oldest_minute(fold.state.clock_ms);
+        let gone = fold
+            .chunks
+            .iter()
+            .take_while(|(_, minute)| *minute < oldest);
+        for (chunk, _) in gone {
+            changes.puts.push(Put::Batches {
+                chunk: *chunk,
+                bytes: None,
+            });
+            changes.chunks_gone += 1;
+        }
+        (fold.watermark, fold.position)
+    };
+    let puts = std::mem::take(&mut changes.puts);
+    if changes.closed.is_empty() {
+        shared.store.checkpoint(expected, next, puts).await?;
+        settle(&mut shared.live_mut(), next, &changes);
+    } else {
+        // Readers wait: for them a day is in the state or in the store, never in both.
+        let mut live = shared.live_mut();
+        shared.store.checkpoint(expected, next, puts).await?;
+        live.epoch += 1;
+        settle(&mut live, next, &changes);
+    }
+    Ok(())
+}
+
+/// Brings the state up to what was written.
+fn settle(live: &mut Loaded, watermark: Position, changes: &Changes) {
+    let fold = &mut live.fold;
+    fold.watermark = watermark;
+    for key in &changes.parted {
+        if let Some(day) = fold.state.days.get_mut(key) {
+            day.take_part();
+        }
+    }
+    for key in &changes.closed {
+        fold.state.days.remove(key);
+    }
+    fold.chunks.drain(..changes.chunks_gone);
+    if changes.chunk_complete {
+        let last = fold
+            .state
+            .batches
+            .fresh()
+            .last()
+            .map_or(i64::MIN, |id| id.0);
+        fold.chunks.push((fold.chunk, last));
+        fold.chunk += 1;
+        fold.state.batches.saved();
+    }
+}
+
+/// An open day that changed: its state, its headline figures, and its events if they are many.
+async fn keep_day(
+    shared: &Shared,
+    site: SiteId,
+    day: Day,
+    changes: &mut Changes,
+) -> store::Result<()> {
+    let stored = stored_total(shared, site, day).await?;
+    let live = shared.live();
+    let Some(state) = live.fold.state.day(site, day) else {
+        return Ok(());
+    };
+    let mut totals = stored;
+    totals += state.cells.total;
+    changes.puts.push(Put::Daily {
+        site,
+        unit: LIVE,
+        day,
+        totals: Some(totals),
+    });
+    if state.fresh.len() < PART_EVENTS {
+        changes.puts.push(Put::State {
+            site,
+            day,
+            bytes: Some(state.encode()),
+        });
+        return Ok(());
+    }
+    let bytes = Some(segment::encode_part(&state.part()));
+    changes.puts.push(Put::Segment {
+        site,
+        unit: LIVE,
+        day,
+        part: state.parts + 1,
+        bytes,
+    });
+    changes.puts.push(Put::State {
+        site,
+        day,
+        bytes: Some(state.encode_parted()),
+    });
+    changes.parted.push((site, day));
+    Ok(())
+}
+
+async fn stored_total(
+    shared: &Shared,
+    site: SiteId,
+    day: Day,
+) -> store::Result<passerby_engine::rollup::Counts> {
+    let mut total = passerby_engine::rollup::Counts::default();
+    for row in shared.store.rollups(site, &[Dim::Total], day..=day).await? {
+        if row.unit == LIVE {
+            for (_, counts) in decode_rollup(&row.bytes)?.cells {
+                total += counts;
+            }
+        }
+    }
+    Ok(total)
+}
+
+fn decode_rollup(bytes: &[u8]) -> store::Result<Rollup> {
+    let damaged = |_| store::Error {
+        kind: Kind::Corrupt,
+        message: "a stored rollup is damaged".into(),
+    };
+    Rollup::decode(bytes).map_err(damaged)
+}
+
+/// Everything that a day's end changes in the store.
+async fn close_day(shared: &Shared, site: SiteId, day: Day) -> store::Result<Vec<Put>> {
+    let dims = Dim::TABLE.map(|row| row.dim);
+    let stored = shared.store.rollups(site, &dims, day..=day).await?;
+    let segments = shared.store.segments(site, LIVE, day..=day).await?;
+    let live = shared.live();
+    let Some(state) = live.fold.state.day(site, day) else {
+        return Ok(Vec::new());
+    };
+
+    let mut puts = vec![Put::State {
+        site,
+        day,
+        bytes: None,
+    }];
+    for dim in dims {
+        let mut rollup = state.rollup(dim);
+        for row in stored
+            .iter()
+            .filter(|row| row.unit == LIVE && row.dim == dim)
+        {
+            rollup.merge(&decode_rollup(&row.bytes)?);
+        }
+        if dim == Dim::Total {
+            let totals = rollup.cells.first().map(|(_, counts)| *counts);
+            puts.push(Put::Daily {
+                site,
+                unit: LIVE,
+                day,
+                totals,
+            });
+        }
+        if !rollup.cells.is_empty() {
+            puts.push(Put::Rollup {
+                site,
+                unit: LIVE,
+                day,
+                dim,
+                bytes: Some(rollup.encode()),
+            });
+        }
+    }
+    puts.extend(close_segments(state, site, day, &segments)?);
+    Ok(puts)
+}
+
+/// A day's parts as one segment. If the day was closed before, what came late since is one more segment beside
+/// the first, numbered after all parts, since its visits are its own.
+fn close_segments(
+    state: &passerby_engine::day::DayState,
+    site: SiteId,
+    day: Day,
+    stored: &[(Day, u32, Vec<u8>)],
+) -> store::Result<Vec<Put>> {
+    let damaged = |_| store::Error {
+        kind: Kind::Corrupt,
+        message: "a stored segment is damaged".into(),
+    };
+    let is_part = |number: u32| number >= 1 && number <= state.parts;
+    let mut puts = Vec::new();
+    let mut parts = Vec::new();
+    for (_, number, bytes) in stored.iter().filter(|(_, number, _)| is_part(*number)) {
+        parts.push(segment::decode_part(bytes).map_err(damaged)?);
+        puts.push(Put::Segment {
+            site,
+            unit: LIVE,
+            day,
+            part: *number,
+            bytes: None,
+        });
+    }
+    let segment = freeze(state, &parts);
+    if segment.events.events.is_empty() {
+        return Ok(puts);
+    }
+    let taken = |number: &u32| stored.iter().any(|(_, n, _)| n == number);
+    let number = if taken(&0) {
+        (FIRST_LATE..u32::MAX)
+            .find(|n| !taken(n))
+            .unwrap_or(u32::MAX)
+    } else {
+        0
+    };
+    puts.push(Put::Segment {
+        site,
+        unit: LIVE,
+        day,
+        part: number,
+        bytes: Some(segment::encode(&segment)),
+    });
+    Ok(puts)
+}
+
+/// Numbers of segments of what came late for a closed day.
+const FIRST_LATE: u32 = 1 << 31;

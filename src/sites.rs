@@ -1,0 +1,365 @@
+//! The sites: settings of the store (`site/<id>`), kept in memory, fresh within a second.
+//!
+//! Other processes add and remove sites while a server runs. So at most once a second a request asks the
+//! store for its revision, and only when that has moved are the sites read again. A request that names a
+//! site which is not here asks at once (but that too only once a second, or strangers could make the
+//! server read all day).
+
+use crate::secret;
+use crate::store::{Error, Kind, Result, Store};
+use passerby_engine::enrich::{OptOut, PlaceDetail, Rules};
+use passerby_engine::event::{SiteId, Text};
+use passerby_engine::time;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// How long the cache is believed, ms.
+const BELIEVED_MS: i64 = 1_000;
+
+/// How a site is kept: the JSON of its setting.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StoredSite {
+    pub domain: Text,
+    pub created_ms: i64,
+    /// From when (Unix ms) which zone (IANA name) is in force; ascending, the first from the beginning of time.
+    pub zones: Vec<(i64, Text)>,
+    #[serde(default)]
+    pub place_detail: StoredPlaceDetail,
+    #[serde(default)]
+    pub cut_address: bool,
+    #[serde(default)]
+    pub opt_out: StoredOptOut,
+    #[serde(default)]
+    pub keep_params: Vec<Text>,
+    /// Whether everybody may read its dashboard.
+    #[serde(default)]
+    pub public: bool,
+}
+
+/// [`PlaceDetail`] by name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StoredPlaceDetail {
+    #[default]
+    City,
+    Country,
+    Nothing,
+}
+
+/// [`OptOut`] by name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StoredOptOut {
+    #[default]
+    PageViewsOnly,
+    Drop,
+    Ignore,
+}
+
+/// A site, ready for use.
+#[derive(Debug)]
+pub struct Site {
+    pub id: SiteId,
+    pub stored: StoredSite,
+    /// From when which rules are in force; ascending, never empty.
+    rules: Vec<(i64, Rules)>,
+    revision: u64,
+}
+
+impl Site {
+    fn new(id: SiteId, stored: StoredSite, revision: u64) -> Result<Site> {
+        let mut rules = Vec::with_capacity(stored.zones.len());
+        for (from_ms, name) in &stored.zones {
+            let zone = jiff::tz::TimeZone::get(name).map_err(|_| {
+                corrupt(format!(
+                    "site {} has a time zone that is not known: {name}",
+                    stored.domain
+                ))
+            })?;
+            rules.push((
+                *from_ms,
+                Rules {
+                    id,
+                    domain: stored.domain.clone(),
+                    zone,
+                    place_detail: match stored.place_detail {
+                        StoredPlaceDetail::City => PlaceDetail::City,
+                        StoredPlaceDetail::Country => PlaceDetail::Country,
+                        StoredPlaceDetail::Nothing => PlaceDetail::Nothing,
+                    },
+                    cut_address: stored.cut_address,
+                    opt_out: match stored.opt_out {
+                        StoredOptOut::PageViewsOnly => OptOut::PageViewsOnly,
+                        StoredOptOut::Drop => OptOut::Drop,
+                        StoredOptOut::Ignore => OptOut::Ignore,
+                    },
+                    keep_bots: false,
+                    keep_params: stored.keep_params.clone(),
+                },
+            ));
+        }
+        if rules.is_empty() {
+            return Err(corrupt(format!("site {} has no time zone", stored.domain)));
+        }
+        Ok(Site {
+            id,
+            stored,
+            rules,
+            revision,
+        })
+    }
+
+    pub fn domain(&self) -> &Text {
+        &self.stored.domain
+    }
+
+    /// What the site chooses about counting, at a moment (Unix ms).
+    pub fn rules(&self, at_ms: i64) -> &Rules {
+        let in_force = self.rules.partition_point(|(from_ms, _)| *from_ms <= at_ms);
+        &self.rules[in_force.saturating_sub(1)].1
+    }
+
+    /// The name of the zone in force at a moment.
+    pub fn zone_name(&self, at_ms: i64) -> &str {
+        let in_force = self
+            .stored
+            .zones
+            .partition_point(|(from_ms, _)| *from_ms <= at_ms);
+        &self.stored.zones[in_force.saturating_sub(1)].1
+    }
+}
+
+/// All sites at one revision of the store.
+#[derive(Debug, Default)]
+struct Known {
+    revision: u64,
+    by_domain: HashMap<Text, Arc<Site>>,
+}
+
+pub struct Sites {
+    store: Arc<dyn Store>,
+    known: RwLock<Arc<Known>>,
+    /// When (Unix ms) the next request may ask the store for its revision.
+    next_check_ms: AtomicI64,
+    /// The same for a request that names a site which is not here.
+    next_search_ms: AtomicI64,
+}
+
+impl Sites {
+    /// Reads the sites.
+    pub async fn open(store: Arc<dyn Store>) -> Result<Sites> {
+        let known = RwLock::new(Arc::new(read(&*store).await?));
+        Ok(Sites {
+            store,
+            known,
+            next_check_ms: AtomicI64::new(0),
+            next_search_ms: AtomicI64::new(0),
+        })
+    }
+
+    /// The site of a normalised domain, if it is here. An error only if the domain is not known and the store
+    /// cannot be asked: sites that are known stay so while the store is away.
+    pub async fn get(&self, domain: &str, now_ms: i64) -> Result<Option<Arc<Site>>> {
+        if may_again(&self.next_check_ms, now_ms) {
+            // An error here is told by whoever needs the store for more than this.
+            let _ = self.refresh().await;
+        }
+        if let Some(site) = self.known().by_domain.get(domain) {
+            return Ok(Some(site.clone()));
+        }
+        if may_again(&self.next_search_ms, now_ms) {
+            self.refresh().await?;
+        }
+        Ok(self.known().by_domain.get(domain).cloned())
+    }
+
+    /// All sites, by domain.
+    pub async fn all(&self, now_ms: i64) -> Result<Vec<Arc<Site>>> {
+        if may_again(&self.next_check_ms, now_ms) {
+            self.refresh().await?;
+        }
+        let mut sites: Vec<_> = self.known().by_domain.values().cloned().collect();
+        sites.sort_by(|a, b| a.domain().cmp(b.domain()));
+        Ok(sites)
+    }
+
+    /// Adds a site, or changes the zone of one that is there from its next local midnight on. Says which.
+    pub async fn add(&self, domain: &Text, zone: Option<&str>, now_ms: i64) -> Result<Added> {
+        self.refresh().await?;
+        let added = match self.known().by_domain.get(domain.as_str()).cloned() {
+            None => {
+                let zones = vec![(i64::MIN, Text::from(zone.unwrap_or("UTC")))];
+                let stored = StoredSite {
+                    domain: domain.clone(),
+                    created_ms: now_ms,
+                    zones,
+                    place_detail: StoredPlaceDetail::default(),
+                    cut_address: false,
+                    opt_out: StoredOptOut::default(),
+                    keep_params: Vec::new(),
+                    public: false,
+                };
+                let id = SiteId(secret::random_u64()?);
+                self.store
+                    .put_setting(&key(id), 0, Some(to_json(&stored)?))
+                    .await?;
+                Added::New
+            }
+            Some(site) => match zone {
+                Some(zone)
+                    if site.zone_name(now_ms) != zone
+                        || site.stored.zones.last().is_some_and(|(_, z)| z != zone) =>
+                {
+                    let from_ms = next_midnight_ms(&site.rules(now_ms).zone, now_ms);
+                    let mut stored = site.stored.clone();
+                    // A change that is not yet in force gives way to this one.
+                    stored.zones.retain(|(at, _)| *at <= now_ms);
+                    if stored.zones.last().is_none_or(|(_, name)| name != zone) {
+                        stored.zones.push((from_ms, zone.into()));
+                    }
+                    self.store
+                        .put_setting(&key(site.id), site.revision, Some(to_json(&stored)?))
+                        .await?;
+                    Added::ZoneFrom(from_ms)
+                }
+                _ => Added::Unchanged,
+            },
+        };
+        self.refresh().await?;
+        Ok(added)
+    }
+
+    /// Removes a site and all that was counted for it. False if it is not here. First the setting, so that
+    /// nothing more is counted; then the counts.
+    pub async fn remove(&self, domain: &str) -> Result<bool> {
+        self.refresh().await?;
+        let Some(site) = self.known().by_domain.get(domain).cloned() else {
+            return Ok(false);
+        };
+        self.store
+            .put_setting(&key(site.id), site.revision, None)
+            .await?;
+        self.store.erase_site(site.id).await?;
+        self.refresh().await?;
+        Ok(true)
+    }
+
+    fn known(&self) -> Arc<Known> {
+        self.known
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    async fn refresh(&self) -> Result<()> {
+        let revision = self.store.revision().await?;
+        if revision != self.known().revision {
+            let fresh = Arc::new(read(&*self.store).await?);
+            let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+            // Of two that refresh at once the later revision stays.
+            if fresh.revision > known.revision {
+                *known = fresh;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What [`Sites::add`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Added {
+    New,
+    /// The new zone is in force from then (Unix ms).
+    ZoneFrom(i64),
+    Unchanged,
+}
+
+/// A domain as sites are known by: lower case, without scheme, `www.`, port, path and a last dot. None if
+/// it cannot be one. Names in other scripts are kept as typed, ASCII or Unicode.
+pub fn normal_domain(typed: &str) -> Option<Text> {
+    let rest = typed.trim();
+    let rest = rest.split_once("://").map_or(rest, |(_, rest)| rest);
+    let rest = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let rest = rest.rsplit_once(':').map_or(rest, |(name, port)| {
+        if port.bytes().all(|b| b.is_ascii_digit()) {
+            name
+        } else {
+            rest
+        }
+    });
+    let lower = rest.to_lowercase();
+    let name = lower.strip_suffix('.').unwrap_or(&lower);
+    let name = name.strip_prefix("www.").unwrap_or(name);
+    let label_is_good = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.chars().all(|c| {
+                c.is_alphanumeric()
+                    || c == '-'
+                    || c == '_'
+                    || (!c.is_ascii() && !c.is_whitespace() && !c.is_control())
+            })
+    };
+    (name.len() <= 253 && name.split('.').all(label_is_good)).then(|| name.into())
+}
+
+/// Whether this is the caller's turn: at most one a [`BELIEVED_MS`].
+fn may_again(next_ms: &AtomicI64, now_ms: i64) -> bool {
+    let next = next_ms.load(Ordering::Relaxed);
+    // A clock that was set back must not stop us from asking.
+    let due = now_ms >= next || next > now_ms + BELIEVED_MS;
+    due && next_ms
+        .compare_exchange(
+            next,
+            now_ms + BELIEVED_MS,
+            Ordering::Relaxed,
+            Ordering::Relaxed,
+        )
+        .is_ok()
+}
+
+async fn read(store: &dyn Store) -> Result<Known> {
+    // The revision first: what changes while we read is then read again, never missed.
+    let revision = store.revision().await?;
+    let mut by_domain = HashMap::new();
+    for setting in store.settings("site/").await? {
+        let id = setting
+            .key
+            .strip_prefix("site/")
+            .and_then(|id| u64::from_str_radix(id, 16).ok());
+        let id =
+            id.ok_or_else(|| corrupt(format!("the setting {} is not a site's", setting.key)))?;
+        let stored: StoredSite = serde_json::from_slice(&setting.value)
+            .map_err(|e| corrupt(format!("the setting {} cannot be read: {e}", setting.key)))?;
+        let site = Site::new(SiteId(id), stored, setting.revision)?;
+        by_domain.insert(site.domain().clone(), Arc::new(site));
+    }
+    Ok(Known {
+        revision,
+        by_domain,
+    })
+}
+
+fn next_midnight_ms(zone: &jiff::tz::TimeZone, now_ms: i64) -> i64 {
+    let today = time::local(zone, now_ms).day;
+    time::start_ms(zone, passerby_engine::event::Day(today.0 + 1))
+}
+
+fn key(id: SiteId) -> String {
+    format!("site/{id}")
+}
+
+fn to_json(stored: &StoredSite) -> Result<Vec<u8>> {
+    serde_json::to_vec(stored).map_err(|e| corrupt(format!("a site cannot be written: {e}")))
+}
+
+fn corrupt(message: String) -> Error {
+    Error {
+        kind: Kind::Corrupt,
+        message,
+    }
+}

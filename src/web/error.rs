@@ -1,0 +1,80 @@
+//! What goes wrong on the way to an answer, and the one place where it becomes HTTP.
+
+use crate::store;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+/// Why a page or an API request has no better answer. (The collect path has statuses of its own: collect.rs.)
+#[derive(Debug, PartialEq)]
+pub enum WebError {
+    /// The request makes no sense; says why.
+    BadRequest(String),
+    /// Who asks has not said who they are, or wrongly.
+    Unauthorized,
+    /// Sent from a page of another origin.
+    Forbidden,
+    /// Not here, or not for these eyes: the two look the same from outside.
+    NotFound,
+    /// Try again after so many seconds.
+    TooMany(u64),
+    /// The store does not answer now. What it said goes to the log, not to the visitor.
+    Unavailable,
+}
+
+impl From<store::Error> for WebError {
+    fn from(error: store::Error) -> WebError {
+        log(&format!("the store refuses: {error}"));
+        WebError::Unavailable
+    }
+}
+
+impl WebError {
+    pub fn status(&self) -> StatusCode {
+        match self {
+            WebError::BadRequest(_) => StatusCode::BAD_REQUEST,
+            WebError::Unauthorized => StatusCode::UNAUTHORIZED,
+            WebError::Forbidden => StatusCode::FORBIDDEN,
+            WebError::NotFound => StatusCode::NOT_FOUND,
+            WebError::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
+            WebError::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// One sentence for whoever asked.
+    pub fn sentence(&self) -> &str {
+        match self {
+            WebError::BadRequest(why) => why,
+            WebError::Unauthorized => "Sign in first.",
+            WebError::Forbidden => "This was sent from a page of another site.",
+            WebError::NotFound => "There is nothing here.",
+            WebError::TooMany(_) => "Too many tries. Wait a little, then try again.",
+            WebError::Unavailable => "The store does not answer just now. Try again in a moment.",
+        }
+    }
+
+    /// Seconds to wait, if waiting helps.
+    pub fn retry_after_s(&self) -> Option<u64> {
+        match self {
+            WebError::TooMany(seconds) => Some(*seconds),
+            WebError::Unavailable => Some(5),
+            _ => None,
+        }
+    }
+}
+
+impl IntoResponse for WebError {
+    fn into_response(self) -> Response {
+        let mut response = (self.status(), self.sentence().to_owned()).into_response();
+        if let Some(seconds) = self.retry_after_s() {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+/// One line on standard error, for whoever runs the server. Never an address, an agent, a body or a secret.
+pub fn log(line: &str) {
+    eprintln!("passerby: {line}");
+}
