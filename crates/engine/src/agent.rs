@@ -7,10 +7,11 @@
 
 use crate::bots;
 use crate::event::{Device, Text};
+use crate::words::Words;
 use siphasher::sip::SipHasher24;
 use std::fmt;
 use std::hash::Hasher;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 /// Longest agent that is looked at, bytes. Longer ones are read up to there.
 pub const MAX_AGENT: usize = 1_024;
@@ -79,9 +80,9 @@ static BROWSERS: &[(&str, &str)] = &[
 
 /// The browser's name and version. `system` decides where the agent has no word of its own.
 fn browser(agent: &str, system: &str) -> (&'static str, Text) {
-    let found = BROWSERS
-        .iter()
-        .find_map(|(word, name)| after(agent, word).map(|rest| (*word, *name, rest)));
+    static WORDS: LazyLock<Words> =
+        LazyLock::new(|| Words::new(BROWSERS.iter().map(|row| row.0), true));
+    let found = foremost(&WORDS, BROWSERS, agent).map(|((word, name), rest)| (*word, *name, rest));
     match found {
         Some((_, APP, _)) => (APP, Text::default()),
         // Opera before 15 froze its own number at 9.80, Internet Explorer 11 hid it behind `rv:`.
@@ -168,6 +169,23 @@ fn ios_version(agent: &str, rest: Option<&str>) -> Text {
     } else {
         rest.map_or(Text::default(), version)
     }
+}
+
+/// The first row of a table whose word is in the agent, and what follows the word there.
+fn foremost<'a, Row>(
+    words: &Words,
+    rows: &'static [Row],
+    agent: &'a str,
+) -> Option<(&'static Row, &'a str)> {
+    let mut first: Option<(usize, usize)> = None;
+    words.any(agent.as_bytes(), |number, _, end| {
+        if first.is_none_or(|(least, _)| number < least) {
+            first = Some((number, end));
+        }
+        false
+    });
+    let (number, end) = first?;
+    Some((rows.get(number)?, agent.get(end..)?))
 }
 
 fn class(agent: &str, system: &str) -> &'static str {
