@@ -431,13 +431,12 @@ fn props_text(text: &str) -> Option<Vec<(Text, Text)>> {
 /// Money: `{amount, currency}` or JSON text of it; the amount a number, or a text of one.
 pub(crate) fn revenue(field: &Json) -> Option<Revenue> {
     match field {
-        Json::Text(text) => match serde_json::from_str::<Json>(text)
-            .ok()
-            .filter(|_| json::is_shallow(text.as_bytes()))?
-        {
-            object @ Json::Object(_) => revenue(&object),
-            _ => None,
-        },
+        Json::Text(text) if json::is_shallow(text.as_bytes()) => {
+            match serde_json::from_str::<Json>(text).ok()? {
+                object @ Json::Object(_) => revenue(&object),
+                _ => None,
+            }
+        }
         Json::Object(fields) => {
             let get = |key: &str| {
                 fields
