@@ -15,11 +15,14 @@ pub mod serve;
 pub mod app;
 pub mod web;
 
+pub mod places;
 pub mod sites;
 
 pub mod keys;
 pub mod secret;
 pub mod signin;
+
+pub mod salts;
 
 pub mod committer;
 

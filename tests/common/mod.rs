@@ -2,7 +2,9 @@
 
 #![allow(dead_code)]
 
+pub mod chromium;
 pub mod http;
+pub mod recorder;
 pub mod server;
 
 /// Whether `./test --all` runs: then matrices have the counts that they claim, else a sample.
