@@ -21,6 +21,8 @@ pub mod keys;
 pub mod secret;
 pub mod signin;
 
+pub mod salts;
+
 pub mod committer;
 
 pub mod store;

@@ -10,6 +10,20 @@ mod peer;
 pub mod script;
 mod stats;
 
+// The pages: an address is a view, a view has its window of days, reports become what components show.
+pub mod assets;
+mod dashboard;
+pub mod face;
+mod lists;
+mod present;
+mod view;
+mod window;
+
+#[cfg(test)]
+mod gallery;
+#[cfg(test)]
+mod pages_tests;
+
 pub use auth::{SameOrigin, SignInLink, Viewer, sign_in_by_link};
 pub use backoff::Backoff;
 pub use error::{WebError, log};
@@ -35,14 +49,26 @@ use tower_service::Service;
 /// Every address. Handlers need the peer's address as axum's `ConnectInfo<SocketAddr>`: our own accept loop
 /// gives it; who mounts this router elsewhere uses `into_make_service_with_connect_info`.
 pub fn router(app: Arc<App>) -> Router {
-    Router::new()
-        .route("/sign-in", post(auth::sign_in))
+    let pages = Router::new()
+        .route("/", get(dashboard::sites))
+        .route(
+            "/sign-in",
+            get(dashboard::sign_in_page).post(dashboard::sign_in),
+        )
         .route("/sign-out", post(auth::sign_out))
+        .route("/_/{file}", get(dashboard::asset))
+        .route("/{domain}", get(dashboard::overview))
+        .route("/{domain}/first", get(dashboard::first))
+        .route("/{domain}/{list}", get(dashboard::list))
+        .fallback(dashboard::not_found)
+        .layer(from_fn(dashboard::trouble_as_page));
+    Router::new()
         .route(
             "/api/v2/query",
             post(stats::query).layer(DefaultBodyLimit::max(stats::MAX_QUESTION)),
         )
         .route("/health", get(health::health))
+        .merge(pages)
         .layer(from_fn(guard))
         // Not a page: carries its own headers, and any origin may load it.
         .route("/p.js", get(script::script))

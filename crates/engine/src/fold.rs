@@ -100,7 +100,15 @@ pub fn fold(state: &mut State, flush: &Flush) -> Vec<(SiteId, Day)> {
     changed
 }
 
+/// From how many visitors on a day's tables are larger than a processor's caches.
+const LARGE_DAY: usize = 50_000;
+
 fn fold_block(state: &mut State, block: &Block) {
+    if let Some(day) = state.day(block.site, block.day)
+        && day.visits.visitors.len() > LARGE_DAY
+    {
+        std::hint::black_box(warm(&state.batches, day, block));
+    }
     let mut codes = Codes::new(block);
     let (mut events, mut props, mut numbers) =
         (&block.events[..], &block.props[..], &block.numbers[..]);
@@ -137,4 +145,17 @@ fn fold_block(state: &mut State, block: &Block) {
         props = &props[own_props..];
         numbers = &numbers[own_numbers..];
     }
+}
+
+/// Touches what a block's batches will be looked up in. Each look-up in a large table waits for memory; here
+/// none depends on another, so the processor waits for many at once, and the fold after it for few.
+fn warm(batches: &Remembered, day: &DayState, block: &Block) -> u64 {
+    let mut touched = 0;
+    for batch in &block.batches {
+        touched ^= u64::from(batches.contains(batch.id));
+        let Some(visitor) = batch.visitor.and_then(|v| day.visits.find(v)) else { continue };
+        let youngest = day.visits.visitors[visitor as usize].youngest;
+        touched ^= day.visits.visits.get(youngest as usize).map_or(0, |visit| u64::from(visit.start));
+    }
+    touched
 }

@@ -73,6 +73,11 @@ impl Remembered {
         Verdict::New
     }
 
+    pub fn contains(&self, id: u64) -> bool {
+        let (ids, first) = (&self.ids, self.first);
+        self.index.find(id, |&n| ids[n.wrapping_sub(first) as usize] == id).is_some()
+    }
+
     fn push(&mut self, id: u64, minute: i64) {
         let n = self.first.wrapping_add(self.ids.len() as u32);
         self.ids.push_back(id);

@@ -18,7 +18,7 @@ mod tests;
 
 pub use parse::parse;
 pub use period::{Period, interval, previous};
-pub use plan::{Plan, plan};
+pub use plan::{Plan, fits, plan};
 pub use report::{Report, Row, report};
 
 use crate::event::{Day, Text};

@@ -1,0 +1,67 @@
+//! A site's overview: figures, chart, panels; or where to look when the period holds nothing.
+
+use super::chart::Chart;
+use super::figures::{self, Figure};
+use super::heat::{self, Heat};
+use super::panel::Panel;
+use super::shell::Shell;
+use maud::{Markup, html};
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct Overview {
+    pub shell: Shell,
+    /// Read aloud, not shown: `example.com, last 28 days`.
+    pub heading: String,
+    /// A remark that stands above the figures: an approximate day.
+    pub flags: Vec<String>,
+    pub content: Content,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub enum Content {
+    /// `small` panels stand above each other beside the heat.
+    Full {
+        figures: Vec<Figure>,
+        chart: Box<Chart>,
+        panels: Vec<Panel>,
+        heat: Option<Box<Heat>>,
+        small: Vec<Panel>,
+    },
+    /// Nothing in these days: in words which, and where there is something.
+    Nothing {
+        days: String,
+        elsewhere: Option<(String, String)>,
+    },
+}
+
+impl Overview {
+    /// Whether the period holds nothing.
+    pub fn is_empty(&self) -> bool {
+        matches!(self.content, Content::Nothing { .. })
+    }
+
+    pub fn render(&self) -> Markup {
+        self.shell.render(html! {
+            h1.vh { (self.heading) }
+            @for flag in &self.flags { p.flag role="status" { (flag) } }
+            @match &self.content {
+                Content::Full { figures, chart, panels, heat, small } => {
+                    (figures::render(figures))
+                    (chart.render())
+                    div.panels {
+                        @for panel in panels { (panel.render()) }
+                        @if let Some(heat) = heat { (heat::render(heat)) }
+                        @if !small.is_empty() { div.stack { @for panel in small { (panel.render()) } } }
+                    }
+                }
+                Content::Nothing { days, elsewhere } => {
+                    div.quiet #figures data-live {
+                        h2 { "Nobody passed by" }
+                        p { "Nothing was counted " (days) "." }
+                        @if let Some((href, words)) = elsewhere { p { a.btn.main href=(href) { (words) } } }
+                    }
+                }
+            }
+        })
+    }
+}
