@@ -45,7 +45,7 @@ pub enum Refusal {
     /// No request in quotes, or not one of HTTP: what scanners send, and connections that sent nothing.
     NoRequest,
     NoStatus,
-    /// A quote that does not end: a line cut off.
+    /// The line ends within the request.
     CutOff,
 }
 
@@ -98,12 +98,13 @@ pub fn parse(line: &[u8]) -> Result<Request<'_>, Refusal> {
         .ok_or(Refusal::NoStatus)?;
     // How many bytes, or `-`.
     let (_, rest) = word(rest);
+    // A line may end anywhere from here on: the request is known, and what is left of a field is taken for it.
     let (referrer, rest) = match rest.trim_ascii_start() {
-        [] => (&b""[..], rest),
-        rest => quoted(rest).ok_or(Refusal::CutOff)?,
+        rest @ [b'"', cut_off @ ..] => quoted(rest).unwrap_or((cut_off, b"")),
+        _ => (&b""[..], &b""[..]),
     };
     let agent = match rest.trim_ascii_start() {
-        rest @ [b'"', ..] => quoted(rest).ok_or(Refusal::CutOff)?.0,
+        rest @ [b'"', cut_off @ ..] => quoted(rest).map_or(cut_off, |(agent, _)| agent),
         _ => b"",
     };
     Ok(Request {
@@ -120,9 +121,9 @@ pub fn parse(line: &[u8]) -> Result<Request<'_>, Refusal> {
 /// What is fetched to show a page or to save it, but is no page: no page view. By the last extension of the
 /// path's last part, whatever its case.
 #[rustfmt::skip]
-pub const ASSETS: [&str; 81] = [
+pub const ASSETS: [&str; 91] = [
     // What pages are made of.
-    "css", "js", "mjs", "cjs", "map", "wasm", "json", "jsonld", "webmanifest", "manifest", "htc",
+    "css", "xsl", "js", "mjs", "cjs", "map", "wasm", "json", "jsonld", "webmanifest", "manifest", "htc",
     // Pictures and fonts.
     "png", "jpg", "jpeg", "gif", "webp", "avif", "svg", "svgz", "ico", "cur", "bmp", "tif", "tiff", "heic", "jxl",
     "woff", "woff2", "ttf", "otf", "eot",
@@ -131,7 +132,7 @@ pub const ASSETS: [&str; 81] = [
     "mpeg", "m3u8", "ts", "vtt", "swf",
     // Downloads.
     "zip", "gz", "tgz", "bz2", "xz", "zst", "7z", "rar", "tar", "jar", "exe", "msi", "dmg", "pkg", "deb", "rpm", "apk",
-    "iso", "bin", "pdf", "epub",
+    "iso", "bin", "pdf", "epub", "doc", "docx", "xls", "xlsx", "ppt", "pptx", "odt", "ods", "odp",
     // For machines: robots.txt, security.txt, sitemaps, feeds.
     "txt", "xml", "rss", "atom", "rdf", "csv", "ics", "asc",
 ];

@@ -13,11 +13,12 @@
 pub mod access_log;
 mod lines;
 mod progress;
+mod summary;
 mod tally;
 mod unit;
 
 pub use lines::MAX_LINE;
-pub use progress::Progress;
+pub use summary::{grouped, summary};
 pub use tally::Tally;
 pub use unit::{MAX_STATE, RulesInTime};
 
@@ -26,6 +27,7 @@ use anyhow::{Context, Result};
 use lines::{BytesRead, Line, Lines};
 use passerby_engine::enrich::Tables;
 use passerby_engine::event::{Day, SiteId};
+use progress::Progress;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;

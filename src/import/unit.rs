@@ -300,3 +300,86 @@ impl Drop for Salts {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use passerby_engine::enrich::{OptOut, PlaceDetail};
+    use passerby_engine::event::SiteId;
+    use passerby_engine::place;
+
+    fn rules() -> RulesInTime {
+        let rules = Rules {
+            id: SiteId(1),
+            domain: "example.com".into(),
+            zone: jiff::tz::TimeZone::UTC,
+            place_detail: PlaceDetail::City,
+            cut_address: false,
+            opt_out: OptOut::default(),
+            keep_bots: true,
+            keep_params: Vec::new(),
+        };
+        vec![(i64::MIN, rules)]
+    }
+
+    /// A unit of so many views a day by three visitors, a day after the other.
+    fn unit(days: u32, views: u32, max_state: usize) -> (BTreeMap<Day, Finished>, Tally) {
+        let (rules, tables) = (rules(), Tables::new([1; 16], place::Tables::new()));
+        let mut unit = Unit::new(&rules, &tables, max_state).unwrap();
+        for day in 1..=days {
+            for n in 0..views {
+                let (hour, minute, second) = (n / 3600 % 24, n / 60 % 60, n % 60);
+                let line = format!(
+                    "192.0.2.{} - - [{day:02}/Jan/2020:{hour:02}:{minute:02}:{second:02} +0000] \"GET /{} HTTP/1.1\" 200 1",
+                    n % 3,
+                    n % 50
+                );
+                unit.line(line.as_bytes()).unwrap();
+            }
+        }
+        // One more for the first day, at the end.
+        unit.line(b"192.0.2.0 - - [01/Jan/2020:23:59:59 +0000] \"GET /last HTTP/1.1\" 200 1")
+            .unwrap();
+        unit.finish()
+    }
+
+    #[test]
+    fn events_that_left_as_parts_come_back_in_the_segment() {
+        let views = PART_EVENTS as u32 + 3 * FLUSH_EVENTS as u32;
+        let (days, tally) = unit(1, views, MAX_STATE);
+        let (_, day) = days.first_key_value().unwrap();
+        assert_eq!(
+            (tally.pageviews, day.totals.pageviews),
+            (u64::from(views) + 1, i64::from(views) + 1)
+        );
+        assert_eq!(day.totals.visitors, 3);
+        let segment = segment::decode(day.segment.as_deref().unwrap()).unwrap();
+        assert_eq!(segment.events.events.len() as u32, views + 1);
+    }
+
+    #[test]
+    fn a_day_that_had_to_leave_memory_counts_nobody_twice() {
+        let views = FLUSH_EVENTS as u32;
+        let (all, tally) = unit(4, views, MAX_STATE);
+        assert_eq!(tally.dropped.len(), 0);
+        let (some, tally) = unit(4, views, 1);
+        assert_eq!(tally.dropped.get(super::super::tally::DAY_CLOSED), Some(&1));
+        let totals = |days: &BTreeMap<Day, Finished>| -> Vec<(i64, i64)> {
+            days.values()
+                .map(|day| (day.totals.pageviews, day.totals.visitors))
+                .collect()
+        };
+        let n = i64::from(views);
+        assert_eq!(totals(&all), [(n + 1, 3), (n, 3), (n, 3), (n, 3)]);
+        assert_eq!(totals(&some), [(n, 3), (n, 3), (n, 3), (n, 3)]);
+    }
+
+    #[test]
+    fn each_day_has_a_salt_of_its_own() {
+        let mut salts = Salts::default();
+        let [a, b] = [Day(1), Day(2)].map(|day| salts.of(day).unwrap()[0]);
+        assert_ne!(a.1, b.1);
+        assert_ne!(a.1, [0; 16]);
+        assert_eq!(salts.of(Day(1)).unwrap(), [a]);
+    }
+}
