@@ -23,6 +23,8 @@ pub struct Config {
     pub sites: Vec<Text>,
     pub web: WebConfig,
     pub geo: Option<PathBuf>,
+    /// `RUNTIME_DIRECTORY`, where systemd gives a service a folder in memory: for the salts.
+    pub runtime_directory: Option<String>,
     /// `PASSERBY_ADMIN_PASSWORD`; overwritten as soon as it is hashed.
     pub password: Option<Zeroizing<String>>,
 }
@@ -30,6 +32,7 @@ pub struct Config {
 impl Config {
     /// Makes sense of what was typed; what was not typed is looked up in the environment.
     pub fn new(typed: ServeArgs, environment: Environment) -> Result<Config> {
+        let web = web(&typed, environment)?;
         let mut sites = Vec::new();
         for typed in list(typed.sites, environment("PASSERBY_SITE")) {
             sites.push(domain(&typed)?);
@@ -38,15 +41,35 @@ impl Config {
             listen: listen(typed.listen, environment)?,
             store: store(typed.store, environment),
             sites,
-            web: WebConfig {
-                public: typed.public || truth("PASSERBY_PUBLIC", environment)?,
-            },
+            web,
             geo: typed
                 .geo
                 .or_else(|| set("PASSERBY_GEO", environment).map(PathBuf::from)),
+            runtime_directory: set("RUNTIME_DIRECTORY", environment),
             password: set("PASSERBY_ADMIN_PASSWORD", environment).map(Zeroizing::new),
         })
     }
+}
+
+fn web(typed: &ServeArgs, environment: Environment) -> Result<WebConfig> {
+    let platform = typed
+        .platform
+        .clone()
+        .or_else(|| set("PASSERBY_PLATFORM", environment));
+    let proxies = list(
+        typed.trusted_proxies.clone(),
+        environment("PASSERBY_TRUSTED_PROXY"),
+    );
+    let trusted = proxies
+        .iter()
+        .map(|proxy| proxy.parse().map_err(anyhow::Error::msg));
+    Ok(WebConfig {
+        public: typed.public || truth("PASSERBY_PUBLIC", environment)?,
+        platform: platform
+            .map(|name| name.parse().map_err(anyhow::Error::msg))
+            .transpose()?,
+        trusted: trusted.collect::<Result<_>>()?,
+    })
 }
 
 /// The store's address.

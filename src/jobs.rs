@@ -1,8 +1,9 @@
 //! What a long-lived server does by itself: all jobs in one list.
 
 use crate::app::App;
+use crate::signin;
 use crate::web::log;
-use crate::{signin, store};
+use anyhow::Result;
 use passerby_engine::event::Day;
 use passerby_engine::time;
 use std::future::Future;
@@ -14,7 +15,7 @@ use tokio::task::JoinSet;
 /// How long the events of a day are kept, days: 13 months. Their counts stay.
 const KEPT_DAYS: i32 = 395;
 
-type Run = for<'a> fn(&'a App) -> Pin<Box<dyn Future<Output = store::Result<()>> + Send + 'a>>;
+type Run = for<'a> fn(&'a App) -> Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>>;
 
 struct Job {
     name: &'static str,
@@ -25,7 +26,19 @@ struct Job {
     run: Run,
 }
 
-const JOBS: [Job; 2] = [
+const JOBS: [Job; 4] = [
+    Job {
+        name: "wipe the salts of days that are over",
+        every_s: 60,
+        at_start: true,
+        run: |app| Box::pin(wipe_salts(app)),
+    },
+    Job {
+        name: "read the place database again",
+        every_s: 5,
+        at_start: false,
+        run: |app| Box::pin(app.reload_places()),
+    },
     Job {
         name: "erase old events",
         every_s: 24 * 3600,
@@ -54,7 +67,7 @@ async fn repeat(app: Arc<App>, job: Job) {
     loop {
         if due && let Err(e) = (job.run)(&app).await {
             log(&format!(
-                "could not {}: {e}; the next try is in {} s",
+                "could not {}: {e:#}; the next try is in {} s",
                 job.name, job.every_s
             ));
         }
@@ -65,7 +78,15 @@ async fn repeat(app: Arc<App>, job: Job) {
     }
 }
 
-async fn erase_old_events(app: &App) -> store::Result<()> {
+/// Salts end when their day does, and 30 minutes more: on a full minute, as every zone's midnight is.
+async fn wipe_salts(app: &App) -> Result<()> {
+    if let Some(level) = app.salts.rotate(app.now_ms()) {
+        log(&level.to_string());
+    }
+    Ok(())
+}
+
+async fn erase_old_events(app: &App) -> Result<()> {
     let now_ms = app.now_ms();
     for site in app.sites.all(now_ms).await? {
         let today = time::local(&site.rules(now_ms).zone, now_ms).day;
@@ -76,6 +97,6 @@ async fn erase_old_events(app: &App) -> store::Result<()> {
     Ok(())
 }
 
-async fn forget_sign_ins(app: &App) -> store::Result<()> {
-    signin::forget_ended(&*app.store, app.now_ms()).await
+async fn forget_sign_ins(app: &App) -> Result<()> {
+    Ok(signin::forget_ended(&*app.store, app.now_ms()).await?)
 }

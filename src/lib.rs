@@ -15,6 +15,7 @@ pub mod serve;
 pub mod app;
 pub mod web;
 
+pub mod places;
 pub mod sites;
 
 pub mod keys;

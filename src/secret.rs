@@ -12,6 +12,13 @@ pub fn random() -> Result<String> {
     Ok(hex(&bytes))
 }
 
+/// 16 random bytes: a key for keyed hashes.
+pub fn random_16() -> Result<[u8; 16]> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(no_random)?;
+    Ok(bytes)
+}
+
 /// 8 random bytes, as a number.
 pub fn random_u64() -> Result<u64> {
     getrandom::u64().map_err(no_random)

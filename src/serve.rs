@@ -2,13 +2,16 @@
 
 use crate::app::{self, App, Parts};
 use crate::config::Config;
+use crate::salts::{self, Level, Salts};
 use crate::sites::Site;
 use crate::web::{self, listen};
 use crate::{jobs, signin, store};
 use anyhow::{Context, Result, anyhow};
+use std::ffi::OsStr;
 use std::fmt::Write;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -41,10 +44,14 @@ async fn run(config: Config) -> Result<()> {
         .local_addr()
         .context("the address listened on cannot be read")?;
     let store = store::open(&config.store)?;
+    let file = store::file(&config.store)?;
+    let folders = salts::folders(config.runtime_directory.as_deref().map(OsStr::new));
     let parts = Parts {
         store,
+        salts: Salts::open(&file, &folders, salts::swap_is_on),
         clock: app::system_clock(),
         web: config.web,
+        geo: config.geo,
         password: config.password,
     };
     let app = Arc::new(App::open(parts).await?);
@@ -52,9 +59,9 @@ async fn run(config: Config) -> Result<()> {
         app.sites.add(domain, None, app.now_ms()).await?;
     }
     let jobs = jobs::start(&app);
-    print!("{}", greeting(&app, address, &config.store).await?);
+    print!("{}", greeting(&app, address, &file).await?);
 
-    let door = web::door(app.clone());
+    let door = Arc::new(web::Door::new(app.clone()));
     listen::serve(listener, listen::Limits::default(), signals.first(), door).await;
 
     drop(jobs);
@@ -118,7 +125,7 @@ fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> anyhow::Error {
 }
 
 /// What a start says: where the dashboard is, what to paste, where the data lies.
-async fn greeting(app: &App, address: SocketAddr, store: &str) -> Result<String> {
+async fn greeting(app: &App, address: SocketAddr, file: &Path) -> Result<String> {
     let base = base(address);
     let mut text = format!(
         "Passerby {}\n\n  Dashboard  {base}/\n",
@@ -132,12 +139,11 @@ async fn greeting(app: &App, address: SocketAddr, store: &str) -> Result<String>
             link(address, &token)
         )?;
     }
-    let file = store::file(store)?;
-    writeln!(
-        text,
-        "  Data       {}",
-        file.canonicalize().unwrap_or(file).display()
-    )?;
+    if let Level::Memory(_) = app.salts.level() {
+        writeln!(text, "  Note       {}", app.salts.level())?;
+    }
+    let data = file.canonicalize().unwrap_or(file.to_owned());
+    writeln!(text, "  Data       {}", data.display())?;
     let sites = app.sites.all(app.now_ms()).await?;
     if sites.is_empty() {
         writeln!(

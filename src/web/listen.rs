@@ -32,6 +32,15 @@ use tokio::task::AbortHandle;
 /// The body of an answer: bytes at hand, or what a page's handler made.
 pub type Body = Either<http_body_util::Full<Bytes>, axum::body::Body>;
 
+/// Who answers what the loop takes in.
+pub trait Answer: Send + Sync + 'static {
+    fn answer(
+        &self,
+        request: Request<Incoming>,
+        connection: &Connection,
+    ) -> impl Future<Output = Response<Body>> + Send;
+}
+
 /// How long a connection may wait for what, and how many there may be.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -177,15 +186,12 @@ impl Drop for Place {
 
 /// Accepts connections and answers their requests until `stop` is ready; then answers what is in hand,
 /// within [`Limits::grace`], and returns.
-pub async fn serve<A, F>(
+pub async fn serve<A: Answer>(
     listener: TcpListener,
     limits: Limits,
     stop: impl Future<Output = ()>,
-    answer: A,
-) where
-    A: Fn(Request<Incoming>, Arc<Connection>) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Response<Body>> + Send + 'static,
-{
+    door: Arc<A>,
+) {
     let room = Arc::new(Room {
         clock_ms: AtomicU64::new(0),
         stopping: AtomicBool::new(false),
@@ -216,7 +222,7 @@ pub async fn serve<A, F>(
             connection.clone(),
             place,
             limits,
-            answer.clone(),
+            door.clone(),
         ));
         here.insert(number, (connection, task.abort_handle()));
     }
@@ -258,16 +264,13 @@ fn is_of_connection(error: &std::io::Error) -> bool {
 }
 
 /// One connection: request after request.
-async fn converse<A, F>(
+async fn converse<A: Answer>(
     stream: TcpStream,
     connection: Arc<Connection>,
     place: Place,
     limits: Limits,
-    answer: A,
-) where
-    A: Fn(Request<Incoming>, Arc<Connection>) -> F,
-    F: Future<Output = Response<Body>>,
-{
+    door: Arc<A>,
+) {
     let _place = place;
     let service = service_fn(|request| {
         connection.enter(if hyper::body::Body::is_end_stream(request.body()) {
@@ -275,7 +278,7 @@ async fn converse<A, F>(
         } else {
             Phase::Body
         });
-        let answering = answer(request, connection.clone());
+        let answering = door.answer(request, &connection);
         let connection = &connection;
         async move {
             let response = answering.await;

@@ -2,6 +2,7 @@
 
 mod auth;
 mod backoff;
+mod collect;
 mod error;
 mod health;
 pub mod listen;
@@ -37,12 +38,12 @@ use axum::extract::{ConnectInfo, DefaultBodyLimit, Request};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
+use collect::Form;
 use http_body_util::Either;
 use hyper::body::Incoming;
-use listen::Connection;
-use std::future::Future;
-use std::pin::Pin;
+use listen::{Answer, Connection};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use tower_service::Service;
 
@@ -70,45 +71,58 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/health", get(health::health))
         .merge(pages)
         .layer(from_fn(guard))
-        // Not a page: carries its own headers, and any origin may load it.
+        // What a page on any site may ask for: these carry headers of their own.
+        .route("/api/track", any(collect::track))
+        .route("/api/event", any(collect::event))
         .route("/p.js", get(script::script))
         .with_state(app)
 }
 
-/// What our own accept loop asks for each request.
-pub fn door(
-    app: Arc<App>,
-) -> impl Fn(hyper::Request<Incoming>, Arc<Connection>) -> Answering + Clone {
-    let door = Arc::new(Door {
-        router: router(app),
-    });
-    move |request, connection| Box::pin(door.clone().answer(request, connection))
-}
-
-type Answering = Pin<Box<dyn Future<Output = hyper::Response<listen::Body>> + Send>>;
-
-struct Door {
+/// What our own accept loop asks: the router, and before it the two addresses that get nearly all requests.
+/// They need no route, no boxed body and no extensions, which together cost as much as reading a batch.
+pub struct Door {
     router: Router,
+    app: Arc<App>,
 }
 
 impl Door {
-    async fn answer(
-        self: Arc<Door>,
-        request: hyper::Request<Incoming>,
-        connection: Arc<Connection>,
-    ) -> hyper::Response<listen::Body> {
-        let (mut parts, body) = request.into_parts();
-        parts.extensions.insert(ConnectInfo(connection.peer));
-        let mut router = self.router.clone();
-        let answered = router
-            .call(hyper::Request::from_parts(
-                parts,
-                axum::body::Body::new(body),
-            ))
-            .await;
-        answered
+    pub fn new(app: Arc<App>) -> Door {
+        Door {
+            router: router(app.clone()),
+            app,
+        }
+    }
+
+    async fn by_router(&self, request: hyper::Request<Incoming>, peer: SocketAddr) -> Response {
+        let (mut head, body) = request.into_parts();
+        head.extensions.insert(ConnectInfo(peer));
+        let request = Request::from_parts(head, axum::body::Body::new(body));
+        self.router
+            .clone()
+            .call(request)
+            .await
             .unwrap_or_else(|never| match never {})
-            .map(Either::Right)
+    }
+}
+
+impl Answer for Door {
+    async fn answer(
+        &self,
+        request: hyper::Request<Incoming>,
+        connection: &Connection,
+    ) -> hyper::Response<listen::Body> {
+        match Form::of_path(request.uri().path()) {
+            Some(form) => {
+                let body_is_read = || connection.body_is_read();
+                collect::collect(&self.app, form, request, connection.peer, body_is_read)
+                    .await
+                    .map(Either::Left)
+            }
+            // In a box, so that the path above need not carry room for it.
+            None => Box::pin(self.by_router(request, connection.peer))
+                .await
+                .map(Either::Right),
+        }
     }
 }
 
