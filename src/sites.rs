@@ -363,3 +363,107 @@ fn corrupt(message: String) -> Error {
         message,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn domains_are_normalised_or_refused() {
+        for (typed, normal) in [
+            ("example.com", Some("example.com")),
+            ("  WWW.Example.COM. ", Some("example.com")),
+            ("https://www.example.com/a/b?c#d", Some("example.com")),
+            ("http://example.com:8080", Some("example.com")),
+            ("localhost", Some("localhost")),
+            ("127.0.0.1", Some("127.0.0.1")),
+            ("bücher.example", Some("bücher.example")),
+            ("BÜCHER.example", Some("bücher.example")),
+            ("xn--bcher-kva.example", Some("xn--bcher-kva.example")),
+            ("my_host.example", Some("my_host.example")),
+            ("", None),
+            ("www.", None),
+            (".", None),
+            ("a..b", None),
+            ("-a.example", None),
+            ("a b.example", None),
+            ("a\tb", None),
+            ("a,b", None),
+            ("<script>", None),
+            ("\"quoted\"", None),
+            ("user@example.com", None),
+            (&"a".repeat(64), None),
+            (&"a.".repeat(130), None),
+        ] {
+            assert_eq!(normal_domain(typed).as_deref(), normal, "{typed:?}");
+        }
+    }
+
+    fn site(zones: &[(i64, &str)]) -> Result<Site> {
+        let zones = zones.iter().map(|(from_ms, name)| (*from_ms, Text::from(*name))).collect();
+        let stored = StoredSite {
+            domain: "example.com".into(),
+            created_ms: 0,
+            zones,
+            place_detail: StoredPlaceDetail::City,
+            cut_address: false,
+            opt_out: StoredOptOut::PageViewsOnly,
+            keep_params: Vec::new(),
+            public: false,
+        };
+        Site::new(SiteId(1), stored, 1)
+    }
+
+    #[test]
+    fn a_zone_is_in_force_from_its_moment_on() {
+        let site = site(&[(i64::MIN, "UTC"), (1_000, "Europe/Berlin"), (2_000, "Asia/Tokyo")]).unwrap();
+        for (at_ms, zone) in [
+            (i64::MIN, "UTC"),
+            (0, "UTC"),
+            (999, "UTC"),
+            (1_000, "Europe/Berlin"),
+            (1_999, "Europe/Berlin"),
+            (2_000, "Asia/Tokyo"),
+            (i64::MAX, "Asia/Tokyo"),
+        ] {
+            assert_eq!(site.zone_name(at_ms), zone, "{at_ms}");
+            assert_eq!(site.rules(at_ms).zone.iana_name(), Some(zone), "{at_ms}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_a_site_is_corrupt() {
+        assert_eq!(site(&[]).unwrap_err().kind, Kind::Corrupt);
+        assert_eq!(site(&[(0, "Mars/Olympus")]).unwrap_err().kind, Kind::Corrupt);
+    }
+
+    /// However many ask, the store is asked once a second.
+    #[test]
+    fn one_in_a_second_may_ask() {
+        let next_ms = AtomicI64::new(0);
+        let asked: Vec<i64> = (10_000..13_000).filter(|now_ms| may_again(&next_ms, *now_ms)).collect();
+        assert_eq!(asked, [10_000, 11_000, 12_000]);
+        assert!(may_again(&next_ms, 0), "a clock that was set back stops nothing");
+    }
+
+    #[tokio::test]
+    async fn a_zone_changes_from_the_next_local_midnight() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = crate::store::open(&format!("sqlite:{}/passerby.db", folder.path().display())).unwrap();
+        let sites = Sites::open(store).await.unwrap();
+        let at = |text: &str| text.parse::<jiff::Timestamp>().unwrap().as_millisecond();
+        let noon_ms = at("2026-07-01T12:00:00Z");
+        let domain = Text::from("example.com");
+        assert_eq!(sites.add(&domain, Some("Asia/Tokyo"), noon_ms).await, Ok(Added::New));
+        // 12:00 in UTC is 21:00 in Tokyo, where midnight comes at 15:00 UTC.
+        let midnight_ms = at("2026-07-01T15:00:00Z");
+        assert_eq!(sites.add(&domain, Some("UTC"), noon_ms).await, Ok(Added::ZoneFrom(midnight_ms)));
+        assert_eq!(sites.add(&domain, Some("UTC"), noon_ms).await, Ok(Added::Unchanged));
+        let site = sites.get("example.com", noon_ms).await.unwrap().unwrap();
+        assert_eq!((site.zone_name(midnight_ms - 1), site.zone_name(midnight_ms)), ("Asia/Tokyo", "UTC"));
+        // Before it is in force a change may be taken back.
+        assert_eq!(sites.add(&domain, Some("Asia/Tokyo"), noon_ms).await, Ok(Added::ZoneFrom(midnight_ms)));
+        let site = sites.get("example.com", noon_ms).await.unwrap().unwrap();
+        assert_eq!(site.stored.zones.len(), 1);
+    }
+}
