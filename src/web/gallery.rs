@@ -549,8 +549,8 @@ fn tags(page: &str) -> Vec<(String, Vec<(String, String)>)> {
     tags
 }
 
-const VOID: [&str; 8] = [
-    "!DOCTYPE", "html", "meta", "link", "input", "hr", "br", "img",
+const VOID: [&str; 9] = [
+    "wbr", "!DOCTYPE", "html", "meta", "link", "input", "hr", "br", "img",
 ];
 
 #[test]

@@ -200,7 +200,7 @@ impl Chart {
                         }
                         svg viewBox="0 0 1000 1000" preserveAspectRatio="none" width="100%" height="100%" {
                             defs { linearGradient #fade x1="0" x2="0" y1="0" y2="1" { stop.s0 offset="0" {} stop.s1 offset="1" {} } }
-                            @for run in line.iter().filter(|run| !run.partial) { polygon fill="url(#fade)" points=(run.area()) {} }
+                            @for run in line.iter().filter(|run| !run.partial && self.unit == Unit::Count) { polygon fill="url(#fade)" points=(run.area()) {} }
                             @for run in runs(&earlier, &scale) { polyline.cmp points=(run.points()) {} }
                             @for run in &line { polyline class=(if run.partial { "line part" } else { "line" }) points=(run.points()) {} }
                         }
@@ -234,7 +234,7 @@ impl Chart {
         }
     }
 
-    /// The largest finished value, where naming it says something.
+    /// The largest value, if it is finished and alone, and naming it says something.
     fn peak(&self) -> Option<usize> {
         let whole = self
             .points
@@ -251,10 +251,11 @@ impl Chart {
             .iter()
             .copied()
             .max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)))?;
-        let others = known
-            .iter()
+        let others = self.points.iter().enumerate();
+        let others = others
             .filter(|(i, _)| *i != max.0)
-            .fold(0.0, |top, (_, value)| value.max(top));
+            .filter_map(|(_, point)| point.value)
+            .fold(0.0, f64::max);
         (max.1 > 0.0 && max.1 > others).then_some(max.0)
     }
 
@@ -269,7 +270,7 @@ impl Chart {
             .collect();
         html! {
             @for (nth, (i, label)) in labels.iter().enumerate() {
-                @let anchor = if n > 1 && *i == 0 { "start" } else if n > 1 && *i == n - 1 { "end" } else { "middle" };
+                @let anchor = if n > 1 && i * 25 < n { "start" } else if n > 1 && *i == n - 1 { "end" } else { "middle" };
                 text.wide-only[nth % 2 == 1 && *i != n - 1] x={ (scale::short(scale::x(*i, n))) "%" } y="100%" dy="19" text-anchor=(anchor) { (label) }
             }
         }
@@ -300,5 +301,230 @@ impl Chart {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::{Expect, expect};
+
+    /// A chart of values such as `3 5 - 4?`: `-` is not known, `?` is partial.
+    fn chart(values: &str) -> Chart {
+        let point = |(i, text): (usize, &str)| Point {
+            label: format!("day {i}"),
+            axis: (i == 0).then(|| "begin".to_string()),
+            weekend: i % 7 >= 5,
+            value: text.trim_end_matches('?').parse().ok(),
+            before: None,
+            partial: text.ends_with('?'),
+            change: Change::Unknown,
+            href: None,
+        };
+        Chart {
+            title: "Visitors by day".into(),
+            line: "Visitors a day".into(),
+            before: None,
+            unit: Unit::Count,
+            inverted: false,
+            step: "Day",
+            points: values.split(' ').enumerate().map(point).collect(),
+            intervals: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    fn drawn(values: &str) -> String {
+        let chart = chart(values);
+        let line: Vec<(Option<f64>, bool)> =
+            chart.points.iter().map(|p| (p.value, p.partial)).collect();
+        let values: Vec<Option<f64>> = chart.points.iter().map(|p| p.value).collect();
+        let mut text = String::new();
+        for run in runs(&line, &Scale::new(6.0, Unit::Count)) {
+            text += &format!(
+                "{} {}\n",
+                if run.partial { "dotted" } else { "whole " },
+                run.points()
+            );
+        }
+        for i in lonely(&values) {
+            text += &format!("dot    at {i}\n");
+        }
+        for (left, width) in weekends(&chart.points) {
+            text += &format!(
+                "shade  {} wide {}\n",
+                scale::short(left),
+                scale::short(width)
+            );
+        }
+        if let Some(i) = chart.peak() {
+            text += &format!("peak   at {i}\n");
+        }
+        text
+    }
+
+    fn check(values: &str, expected: Expect) {
+        expected.assert_eq(&drawn(values));
+    }
+
+    #[test]
+    fn lines_are_drawn_as_far_as_they_are_known() {
+        check("", expect![""]);
+        check(
+            "3",
+            expect![[r#"
+            dot    at 0
+        "#]],
+        );
+        check(
+            "3 6 0",
+            expect![[r#"
+            whole  0 500 500 0 1000 1000
+        "#]],
+        );
+        check(
+            "3 6 3 2?",
+            expect![[r#"
+            whole  0 500 333.3 0 666.7 500
+            dotted 666.7 500 1000 666.7
+        "#]],
+        );
+        check(
+            "3? 6 3 2?",
+            expect![[r#"
+            dotted 0 500 333.3 0
+            whole  333.3 0 666.7 500
+            dotted 666.7 500 1000 666.7
+        "#]],
+        );
+        check(
+            "3 - 3 2 - -",
+            expect![[r#"
+            whole  400 500 600 666.7
+            dot    at 0
+            shade  90 wide 10
+        "#]],
+        );
+        check(
+            "1 1 1 1 1 1 1 5 2 2?",
+            expect![[r#"
+            whole  0 833.3 111.1 833.3 222.2 833.3 333.3 833.3 444.4 833.3 555.6 833.3 666.7 833.3 777.8 166.7 888.9 666.7
+            dotted 888.9 666.7 1000 666.7
+            shade  50 wide 22.22
+            peak   at 7
+        "#]],
+        );
+        check(
+            "1 1 1 2 2?",
+            expect![[r#"
+            whole  0 833.3 250 833.3 500 833.3 750 666.7
+            dotted 750 666.7 1000 666.7
+        "#]],
+        );
+    }
+
+    #[test]
+    fn a_small_chart() {
+        let mut chart = chart("2 4?");
+        chart.before = Some("2 days before".into());
+        chart.points[0].before = Some(1.0);
+        chart.points[0].change = Change::Up("100%".into());
+        chart.points[0].href = Some("/x?from=1&to=2".into());
+        let html = chart.render().into_string().replace("><", ">\n<");
+        expect![[r#"
+            <figure class="chart" id="chart" data-live aria-label="Visitors by day">
+            <div class="chart-head">
+            <div class="legend">
+            <span>
+            <svg aria-hidden="true">
+            <line class="line" x1="1" x2="19" y1="4" y2="4">
+            </line>
+            </svg>Visitors a day</span>
+            <span>
+            <svg aria-hidden="true">
+            <line class="cmp" x1="0" x2="20" y1="4" y2="4">
+            </line>
+            </svg>2 days before</span>
+            </div>
+            </div>
+            <div class="plot" tabindex="0" role="group" aria-label="Visitors by day. Arrow keys read each step." data-y="66.67 33.33">
+            <svg aria-hidden="true">
+            <line class="base" x1="0" x2="100%" y1="100%" y2="100%">
+            </line>
+            <line class="grid" x1="0" x2="100%" y1="66.67%" y2="66.67%">
+            </line>
+            <line class="grid" x1="0" x2="100%" y1="33.33%" y2="33.33%">
+            </line>
+            <line class="grid" x1="0" x2="100%" y1="0%" y2="0%">
+            </line>
+            <svg viewBox="0 0 1000 1000" preserveAspectRatio="none" width="100%" height="100%">
+            <defs>
+            <linearGradient id="fade" x1="0" x2="0" y1="0" y2="1">
+            <stop class="s0" offset="0">
+            </stop>
+            <stop class="s1" offset="1">
+            </stop>
+            </linearGradient>
+            </defs>
+            <polyline class="line part" points="0 666.7 1000 333.3">
+            </polyline>
+            </svg>
+            <text x="0" y="66.67%" dy="-5">2</text>
+            <text x="0" y="33.33%" dy="-5">4</text>
+            <text x="0" y="0%" dy="-5">6</text>
+            <text class="" x="0%" y="100%" dy="19" text-anchor="start">begin</text>
+            <circle class="open" cx="100%" cy="33.33%" r="4">
+            </circle>
+            <g class="cross" visibility="hidden">
+            <line y1="0" y2="100%">
+            </line>
+            <circle class="pt" r="4.5">
+            </circle>
+            </g>
+            </svg>
+            <div class="tip" hidden>
+            </div>
+            <span class="vh say" aria-live="polite">
+            </span>
+            </div>
+            <div class="under">
+            <details id="table" data-keep>
+            <summary>Show as a table</summary>
+            <table>
+            <thead>
+            <tr>
+            <th scope="col">
+            <span class="vh">Day</span>
+            </th>
+            <th class="w" scope="col">Visitors</th>
+            <th class="w" scope="col">2 days before</th>
+            <th class="w" scope="col">Change</th>
+            </tr>
+            </thead>
+            <tbody>
+            <tr>
+            <td class="k">
+            <a href="/x?from=1&amp;to=2">day 0</a>
+            </td>
+            <td class="main">2</td>
+            <td>1</td>
+            <td class="ch">
+            <span class="good">▲ 100%</span>
+            </td>
+            </tr>
+            <tr>
+            <td class="k">
+            <span>day 1, partly</span>
+            </td>
+            <td class="main">4</td>
+            <td>–</td>
+            <td class="ch">
+            </td>
+            </tr>
+            </tbody>
+            </table>
+            </details>
+            </div>
+            </figure>"#]].assert_eq(&html);
     }
 }

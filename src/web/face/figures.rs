@@ -40,3 +40,54 @@ pub fn render(figures: &[Figure]) -> Markup {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::expect;
+
+    #[test]
+    fn a_figure_names_its_change_and_leads_to_its_chart() {
+        let duration = Figure {
+            name: "Visit duration",
+            value: vec![("2".into(), "m"), ("41".into(), "s")],
+            exact: None,
+            change: Change::Up("12%".into()),
+            against: Some("from 2m 24s".into()),
+            inverted: false,
+            href: "/example.com?metric=visit_duration".into(),
+            current: true,
+        };
+        let millions = Figure {
+            name: "Visitors",
+            value: vec![("128M".into(), "")],
+            exact: Some("128,402,117".into()),
+            change: Change::Unknown,
+            against: None,
+            inverted: false,
+            href: "/example.com".into(),
+            current: false,
+        };
+        expect![[r#"
+            <nav class="figs" id="figures" data-live aria-label="Figures; choose one for the chart">
+            <a class="fig" href="/example.com?metric=visit_duration" aria-current="true">
+            <span class="name">Visit duration</span>
+            <span class="value">2<small>m</small>41<small>s</small>
+            </span>
+            <span class="delta">
+            <span class="good">▲ 12%</span> <span class="wide-only">from 2m 24s</span>
+            </span>
+            </a>
+            <a class="fig" href="/example.com">
+            <span class="name">Visitors</span>
+            <span class="value" title="128,402,117">128M</span>
+            <span class="delta"> </span>
+            </a>
+            </nav>"#]]
+        .assert_eq(
+            &render(&[duration, millions])
+                .into_string()
+                .replace("><", ">\n<"),
+        );
+    }
+}

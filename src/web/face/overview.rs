@@ -51,7 +51,7 @@ impl Overview {
                     div.panels {
                         @for panel in panels { (panel.render()) }
                         @if let Some(heat) = heat { (heat::render(heat)) }
-                        @if !small.is_empty() { div.stack { @for panel in small { (panel.render()) } } }
+                        @if heat.is_none() { @for panel in small { (panel.render()) } } @else if !small.is_empty() { div.stack { @for panel in small { (panel.render()) } } }
                     }
                 }
                 Content::Nothing { days, elsewhere } => {

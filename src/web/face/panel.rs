@@ -142,3 +142,128 @@ impl Panel {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::{Expect, expect};
+
+    fn check(markup: Markup, expected: Expect) {
+        expected.assert_eq(&markup.into_string().replace("><", ">\n<"));
+    }
+
+    #[test]
+    fn a_panel_has_all_its_tabs_and_shows_one() {
+        let tab = |key: &'static str, rows: Vec<Row>| Tab {
+            key,
+            name: "Name",
+            href: format!("/example.com?sources={key}"),
+            heading: "Source",
+            columns: vec![
+                Column {
+                    name: "Visitors",
+                    wide_only: false,
+                },
+                Column {
+                    name: "Change",
+                    wide_only: true,
+                },
+            ],
+            rows,
+            empty: "Nothing yet.",
+            all: Some(("/example.com/sources".into(), "All 12 sources".into())),
+        };
+        let row = Row {
+            label: "</span><script>\"'&".into(),
+            soft: false,
+            bar: 1.0 / 3.0,
+            cells: vec![
+                Cell::Main("1,204".into()),
+                Cell::Change(Change::Down("3%".into())),
+            ],
+        };
+        let panel = Panel {
+            id: "sources",
+            title: "Sources",
+            tabs: vec![tab("sources", vec![row]), tab("channels", Vec::new())],
+            open: 0,
+            note: None,
+        };
+        check(
+            panel.render(),
+            expect![[r#"
+            <section class="panel" id="sources" data-live aria-labelledby="sources-h">
+            <h2 class="vh" id="sources-h">Sources</h2>
+            <nav class="tabs" aria-label="Sources">
+            <a href="/example.com?sources=sources#sources" data-tab="sources" aria-current="true">Name</a>
+            <a href="/example.com?sources=channels#sources" data-tab="channels">Name</a>
+            </nav>
+            <div class="tab" data-tab="sources">
+            <table>
+            <thead>
+            <tr>
+            <th scope="col">
+            <span>Source</span>
+            </th>
+            <th class="w" scope="col">Visitors</th>
+            <th class="w wide-only" scope="col">Change</th>
+            </tr>
+            </thead>
+            <tbody>
+            <tr>
+            <td class="k">
+            <svg class="bar" aria-hidden="true">
+            <rect width="33.33%">
+            </rect>
+            </svg>
+            <span class="" title="&lt;/span&gt;&lt;script&gt;&quot;'&amp;">&lt;/span&gt;&lt;script&gt;&quot;'&amp;</span>
+            </td>
+            <td class="main">1,204</td>
+            <td class="ch wide-only">
+            <span class="bad">▼ 3%</span>
+            </td>
+            </tr>
+            </tbody>
+            </table>
+            <p class="more">
+            <a class="link" href="/example.com/sources">All 12 sources</a>
+            </p>
+            </div>
+            <div class="tab" data-tab="channels" hidden>
+            <div class="none">
+            <p>Nothing yet.</p>
+            </div>
+            <p class="more">
+            <a class="link" href="/example.com/sources">All 12 sources</a>
+            </p>
+            </div>
+            </section>"#]],
+        );
+    }
+
+    #[test]
+    fn a_change_is_coloured_by_whether_it_is_good() {
+        let up = Change::Up("19×".into());
+        check(
+            change_mark(&up, false),
+            expect![[r#"<span class="good">▲ 19×</span>"#]],
+        );
+        check(
+            change_mark(&up, true),
+            expect![[r#"<span class="bad">▲ 19×</span>"#]],
+        );
+        check(
+            change_mark(&Change::Down("2%".into()), true),
+            expect![[r#"<span class="good">▼ 2%</span>"#]],
+        );
+        check(
+            change_mark(&Change::Same, true),
+            expect![[r#"<span class="soft">0%</span>"#]],
+        );
+        check(
+            change_mark(&Change::New, false),
+            expect![[r#"<span class="soft">new</span>"#]],
+        );
+        check(change_mark(&Change::Unknown, false), expect![""]);
+    }
+}

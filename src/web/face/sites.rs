@@ -55,7 +55,7 @@ impl Sites {
                     thead { tr {
                         th scope="col" { "Site" }
                         th.w.wide-only scope="col" { "Here now" }
-                        th.curve scope="col" { "Visitors a day" span.wide-only { ", last 30 days" } }
+                        th.curve scope="col" { span.wide-only { "Visitors a day, last " } "30 days" }
                         th.w scope="col" { "Today" span.wide-only { " so far" } }
                         th.w.wide-only scope="col" { "Yesterday" }
                         th.w scope="col" { "7 days" }
@@ -71,7 +71,7 @@ impl SiteRow {
     fn render(&self) -> Markup {
         html! {
             tr {
-                td.k { a href=(self.href) { (self.domain) } }
+                td.k { a href=(self.href) { @for (i, part) in self.domain.split('.').enumerate() { @if i > 0 { "." wbr; } (part) } } }
                 td.wide-only { (words::count(i64::from(self.here))) }
                 td.curve { (curve(self.curve.as_deref())) }
                 @if let Some(remark) = &self.remark {
