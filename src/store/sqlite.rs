@@ -296,7 +296,7 @@ impl Store for Sqlite {
             Ok(trim(conn, Position::MAX)?)
         });
         rest.await?;
-        self.writer.run(Writer::wipe).await
+        self.writer.run(Writer::rebuild).await
     }
 
     async fn close(&self) -> Result<()> {
@@ -579,14 +579,23 @@ fn all<T>(
 
 /// What an error of SQLite means to a caller. Its texts hold no row's data.
 fn failed(what: &str, e: rusqlite::Error) -> Error {
+    use ErrorCode as Code;
     let kind = match e.sqlite_error_code() {
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Kind::Corrupt,
-        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::TooBig) => {
-            Kind::Unusable
+        Some(Code::DatabaseBusy | Code::DatabaseLocked | Code::FileLockingProtocolFailed) => {
+            Kind::Unavailable
         }
-        Some(_) => Kind::Unavailable,
-        // A column of the wrong type, a number out of range.
-        None => Kind::Corrupt,
+        Some(Code::DiskFull | Code::SystemIoFailure | Code::CannotOpen | Code::OutOfMemory) => {
+            Kind::Unavailable
+        }
+        Some(Code::OperationInterrupted | Code::OperationAborted | Code::SchemaChanged) => {
+            Kind::Unavailable
+        }
+        Some(Code::ReadOnly | Code::PermissionDenied | Code::TooBig) => Kind::Unusable,
+        // Damaged pages; but also a table that is missing, a column of the wrong type, a number out of range.
+        _ => Kind::Corrupt,
     };
     Error::new(kind, format!("the store {what}: {e}"))
 }
+
+#[cfg(test)]
+mod tests;

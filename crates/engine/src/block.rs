@@ -3,7 +3,7 @@
 pub(crate) mod coding;
 mod gather;
 pub(crate) mod tables;
-mod texts;
+pub(crate) mod texts;
 
 pub use coding::{decode_flush, encode_flush};
 pub use gather::{Gatherer, blocks};

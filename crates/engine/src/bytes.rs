@@ -215,3 +215,6 @@ impl Budget {
         rows.saturating_sub(input.saturating_add(Budget::FREE))
     }
 }
+
+#[cfg(test)]
+mod tests;

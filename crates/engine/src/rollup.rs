@@ -191,7 +191,7 @@ impl Rollup {
                     .map(|(_, counts)| zigzag(counts.to_array()[i])),
             );
         }
-        sheet.finish(&mut body);
+        sheet.finish(0, &mut body);
         seal(
             VERSION,
             self.cells.len(),
@@ -215,7 +215,7 @@ impl Rollup {
             }
             cells.push((value, Counts::default()));
         }
-        let mut sheet = SheetReader::new(&mut from)?;
+        let mut sheet = SheetReader::new(0, &mut from)?;
         for i in 0..7 {
             let column = sheet.column(n)?;
             for ((_, counts), number) in cells.iter_mut().zip(column.iter()) {
@@ -244,5 +244,68 @@ impl Rollup {
         cells.extend(theirs.cloned());
         cells.retain(|(_, counts)| !counts.is_zero());
         self.cells = cells;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    fn rollup() -> impl Strategy<Value = Rollup> {
+        let number = || prop_oneof![3 => Just(0i64), 3 => -3..1000i64, 1 => any::<i32>().prop_map(i64::from)];
+        let numbers = [
+            number(),
+            number(),
+            number(),
+            number(),
+            number(),
+            number(),
+            number(),
+        ];
+        let cells = proptest::collection::btree_map("/?[a-c]{0,3}|\\PC{0,12}", numbers, 0..12);
+        cells.prop_map(|cells: BTreeMap<String, [i64; 7]>| {
+            let cells = cells
+                .into_iter()
+                .map(|(value, numbers)| (value.into(), Counts::from_array(numbers)));
+            Rollup {
+                cells: cells
+                    .filter(|cell: &(Text, Counts)| !cell.1.is_zero())
+                    .collect(),
+            }
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(100))]
+
+        #[test]
+        fn a_rollup_comes_back(rollup in rollup(), at in any::<prop::sample::Index>(), with in 1..=255u8) {
+            let mut bytes = rollup.encode();
+            prop_assert_eq!(Rollup::decode(&bytes), Ok(rollup));
+            let at = at.index(bytes.len());
+            prop_assert_eq!(Rollup::decode(&bytes[..at]), Err(Corrupt));
+            bytes[at] ^= with;
+            prop_assert_eq!(Rollup::decode(&bytes), Err(Corrupt));
+        }
+
+        /// Against a map that adds.
+        #[test]
+        fn merging_adds(mut one in rollup(), other in rollup(), takes_back in any::<bool>()) {
+            let mut sums: BTreeMap<Text, Counts> = BTreeMap::new();
+            let negative = |counts: Counts| Counts::from_array(counts.to_array().map(|n| -n));
+            let mut other = other;
+            if takes_back {
+                other.cells.extend(one.cells.iter().map(|(value, counts)| (value.clone(), negative(*counts))));
+                other.cells.sort_by(|a, b| a.0.cmp(&b.0));
+                other.cells.dedup_by(|a, b| a.0 == b.0);
+            }
+            for (value, counts) in one.cells.iter().chain(&other.cells) {
+                *sums.entry(value.clone()).or_default() += *counts;
+            }
+            one.merge(&other);
+            prop_assert_eq!(one.cells, sums.into_iter().filter(|cell| !cell.1.is_zero()).collect::<Vec<_>>());
+        }
     }
 }

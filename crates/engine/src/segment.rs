@@ -118,3 +118,6 @@ pub struct VisitRow {
     pub views: u32,
     pub engaged: bool,
 }
+
+#[cfg(test)]
+mod tests;

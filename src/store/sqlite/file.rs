@@ -28,6 +28,10 @@ pub(super) fn open(file: &Path, steps: &[&str]) -> Result<(Connection, PathBuf)>
             Err(e) if e.kind == Kind::Unavailable && start.elapsed() < PATIENCE => {
                 std::thread::sleep(Duration::from_millis(20));
             }
+            // Whatever else stops it will stop it again.
+            Err(e) if e.kind != Kind::Unavailable => {
+                return Err(Error::new(Kind::Unusable, e.message));
+            }
             result => return result.map(|conn| (conn, file)),
         }
     }
@@ -101,7 +105,7 @@ pub(super) fn connect(file: &Path) -> rusqlite::Result<Connection> {
 /// same permissions. Both are synced into their folders: a power cut must not take the name away.
 fn create(file: &Path) -> io::Result<()> {
     if let Some(folder) = file.parent()
-        && !folder.is_dir()
+        && fs::symlink_metadata(folder).is_err_and(|e| e.kind() == io::ErrorKind::NotFound)
     {
         DirBuilder::new()
             .recursive(true)

@@ -165,7 +165,9 @@ pub(super) fn backup_file(file: &Path, version: usize) -> PathBuf {
 /// was cut off is never taken for one.
 fn copy(reader: &Connection, file: &Path, version: usize) -> Result<()> {
     let to = backup_file(file, version);
-    let part = to.with_extension("part");
+    let mut part = to.clone().into_os_string();
+    part.push(".part");
+    let part = PathBuf::from(part);
     let io = |e: std::io::Error| {
         let text = format!(
             "the copy before the upgrade could not be written to {}: {e}",

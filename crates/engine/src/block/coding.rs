@@ -1,6 +1,7 @@
 //! Flushes to bytes and back. The layout is drawn at the top of [`super`].
 
 use super::tables::{self, HOSTNAME, LANGUAGE, NAME, PAGE, PROP_KEY, PROP_VALUE, Reach};
+use super::texts::Spelling;
 use super::{BatchRow, Block, Dropped, EventRow, Flush};
 use crate::bytes::{Budget, Column, Corrupt, Reader, Sheet, SheetReader, Writer};
 use crate::bytes::{compress, decompress, finish_words, seal, unseal, unzigzag, zigzag};
@@ -10,18 +11,35 @@ use std::num::NonZeroU64;
 
 const VERSION: u8 = 1;
 
+/// The modes of a block's columns that hold one page view of a known visitor, place, device and referrer:
+/// 2 bits each, the first column lowest.
+const USUAL: u128 = 0x1555550589009;
+
+/// Flushes of at most so many events spell their texts with pieces. Measured: with them a flush of 1 takes 97
+/// bytes instead of 121, of 10 63 instead of 69 an event, of 300 35.0 instead of 35.8, of 1,000 the same.
+const SMALL: usize = 400;
+
 /// A flush as bytes. Its inverse is [`decode_flush`].
 pub fn encode_flush(flush: &Flush) -> Vec<u8> {
     let (mut words, mut body) = (Writer::new(), Writer::new());
-    body.put_varint(flush.blocks.len() as u64);
-    body.put_varint(flush.dropped.len() as u64);
+    let events: usize = flush.blocks.iter().map(|block| block.events.len()).sum();
+    let spelling = if events <= SMALL {
+        Spelling::Pieces
+    } else {
+        Spelling::Plain
+    };
+    let has_dropped = !flush.dropped.is_empty();
+    body.put_varint(flush.blocks.len() as u64 * 4 + spelling as u64 * 2 + u64::from(has_dropped));
+    if has_dropped {
+        body.put_varint(flush.dropped.len() as u64);
+    }
     let mut rows = flush.blocks.len() + flush.dropped.len();
     for block in &flush.blocks {
-        rows += put_block(&mut words, &mut body, block);
+        rows += put_block(&mut words, &mut body, spelling, block);
     }
     for dropped in &flush.dropped {
         words.put_word(dropped.site.0);
-        body.put_signed(i64::from(dropped.day.0));
+        put_day(&mut body, dropped.day);
         body.put_u8(dropped.reason as u8);
         body.put_varint(u64::from(dropped.count));
     }
@@ -33,14 +51,20 @@ pub fn decode_flush(bytes: &[u8]) -> Result<Flush, Corrupt> {
     let (mut budget, mut words, packed) = unseal(VERSION, bytes)?;
     let body = decompress(packed, usize::MAX)?;
     let mut body = Reader::new(&body);
-    let blocks = body.varint()?;
-    let dropped = body.varint()?;
-    let (blocks, dropped) = (budget.take(blocks)?, budget.take(dropped)?);
+    let head = body.varint()?;
+    let spelling = if head & 2 == 0 {
+        Spelling::Plain
+    } else {
+        Spelling::Pieces
+    };
+    let blocks = budget.take(head / 4)?;
+    let dropped = if head & 1 == 0 { 0 } else { body.varint()? };
+    let dropped = budget.take(dropped)?;
     let mut flush = Flush::default();
     for _ in 0..blocks {
         flush
             .blocks
-            .push(block(&mut words, &mut body, &mut budget)?);
+            .push(block(&mut words, &mut body, spelling, &mut budget)?);
     }
     for _ in 0..dropped {
         let site = SiteId(words.word()?);
@@ -61,8 +85,16 @@ pub fn decode_flush(bytes: &[u8]) -> Result<Flush, Corrupt> {
     Ok(flush)
 }
 
+/// Days are counted from 2024-10-04, so that those of this century's first half take 2 bytes.
+const EPOCH: i64 = 20_000;
+
+pub(crate) fn put_day(to: &mut Writer, day: Day) {
+    to.put_signed(i64::from(day.0) - EPOCH);
+}
+
 pub(crate) fn day(from: &mut Reader<'_>) -> Result<Day, Corrupt> {
-    i32::try_from(from.signed()?).map(Day).map_err(|_| Corrupt)
+    let day = from.signed()?.checked_add(EPOCH).ok_or(Corrupt)?;
+    i32::try_from(day).map(Day).map_err(|_| Corrupt)
 }
 
 /// The moment from which a day's times are counted: 14 hours before its midnight in UTC, which is as early
@@ -76,12 +108,12 @@ pub(crate) fn code32(code: u64) -> Result<u32, Corrupt> {
 }
 
 /// Puts a block and answers how many rows it takes from a budget.
-fn put_block(words: &mut Writer, body: &mut Writer, block: &Block) -> usize {
+fn put_block(words: &mut Writer, body: &mut Writer, spelling: Spelling, block: &Block) -> usize {
     let (batches, events) = (&block.batches, &block.events);
     words.put_word(block.site.0);
     batches.iter().for_each(|batch| words.put_word(batch.id));
     body.put_varint(batches.len() as u64);
-    body.put_signed(i64::from(block.day.0));
+    put_day(body, block.day);
 
     let base = base_ms(block.day);
     let mut sheet = Sheet::new(usize::MAX);
@@ -134,8 +166,8 @@ fn put_block(words: &mut Writer, body: &mut Writer, block: &Block) -> usize {
         &block.numbers,
     );
     tables::put_extras(&mut sheet, &reach, &block.dicts);
-    sheet.finish(body);
-    tables::put_dicts(body, &block.dicts, &block.places, &block.devices);
+    sheet.finish(USUAL, body);
+    tables::put_dicts(body, spelling, &block.dicts, &block.places, &block.devices);
 
     let texts: usize = block.dicts.all().iter().map(|dict| dict.0.len()).sum();
     let tuples = block.origins.len() + block.places.len() + block.devices.len();
@@ -184,6 +216,7 @@ impl std::hash::Hasher for Already {
 fn block(
     words: &mut Reader<'_>,
     body: &mut Reader<'_>,
+    spelling: Spelling,
     budget: &mut Budget,
 ) -> Result<Block, Corrupt> {
     let site = SiteId(words.word()?);
@@ -192,7 +225,7 @@ fn block(
     let day = day(body)?;
 
     let base = base_ms(day);
-    let mut sheet = SheetReader::new(body)?;
+    let mut sheet = SheetReader::new(USUAL, body)?;
     let mut reach = Reach::default();
     let counts = sheet.column(n)?;
     let received = sheet.column(n)?;
@@ -260,7 +293,7 @@ fn block(
         std::mem::take(&mut rare.prop_rows),
         std::mem::take(&mut rare.number_rows),
     );
-    let dicts = tables::dicts(body, &text_counts, &tuples)?;
+    let dicts = tables::dicts(body, spelling, &text_counts, &tuples)?;
     let tables::Tuples {
         origins,
         places,

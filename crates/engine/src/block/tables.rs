@@ -6,7 +6,7 @@
 //! table, whatever the bytes are: a made-up code asks for a table so large that the budget or the missing
 //! texts refuse it.
 
-use super::texts::{put_texts, texts};
+use super::texts::{Spelling, put_texts, texts};
 use super::{Dict, Dicts};
 use crate::bytes::{Budget, Column, Corrupt, Reader, Sheet, SheetReader, Writer};
 
@@ -246,19 +246,32 @@ fn hints<'a>(
 }
 
 /// Puts the texts of all dictionaries.
-pub(crate) fn put_dicts(to: &mut Writer, dicts: &Dicts, places: &[[u32; 3]], devices: &[[u32; 5]]) {
+pub(crate) fn put_dicts(
+    to: &mut Writer,
+    spelling: Spelling,
+    dicts: &Dicts,
+    places: &[[u32; 3]],
+    devices: &[[u32; 5]],
+) {
     let all = dicts.all();
     for (i, dict) in all.iter().enumerate() {
         let Some((_, rest)) = dict.0.split_first() else {
             continue;
         };
-        put_texts(to, i, rest, &hints(&all, i, places, devices, rest.len()));
+        put_texts(
+            to,
+            spelling,
+            i,
+            rest,
+            &hints(&all, i, places, devices, rest.len()),
+        );
     }
 }
 
 /// The mirror image of [`put_dicts`].
 pub(crate) fn dicts(
     from: &mut Reader<'_>,
+    spelling: Spelling,
     counts: &[usize; Dicts::COUNT],
     tuples: &Tuples,
 ) -> Result<Dicts, Corrupt> {
@@ -268,6 +281,7 @@ pub(crate) fn dicts(
         let before: Vec<&Dict> = before.iter().collect();
         texts(
             from,
+            spelling,
             i,
             n,
             &hints(&before, i, &tuples.places, &tuples.devices, n),

@@ -311,14 +311,18 @@ impl Sheet {
         }
     }
 
-    /// Writes the control bits, then the columns.
-    pub fn finish(self, to: &mut Writer) {
-        let mut control = self.control;
-        while control >= 0x80 {
-            to.put_u8(control as u8 | 0x80);
-            control >>= 7;
-        }
-        to.put_u8(control as u8);
+    /// Writes the control bits, then the columns. `usual` is what the bits commonly are, so that only what
+    /// is unusual costs: a mask of the bytes that differ, and what they differ by.
+    pub fn finish(self, usual: u128, to: &mut Writer) {
+        let bytes = (self.control ^ usual).to_le_bytes();
+        let mask = (0..16)
+            .filter(|i| bytes[*i] != 0)
+            .fold(0u64, |mask, i| mask | 1 << i);
+        to.put_varint(mask);
+        bytes
+            .iter()
+            .filter(|byte| **byte != 0)
+            .for_each(|byte| to.put_u8(*byte));
         to.put_bytes(&self.body.bytes);
     }
 }
@@ -331,20 +335,19 @@ pub struct SheetReader<'a, 'b> {
 }
 
 impl<'a, 'b> SheetReader<'a, 'b> {
-    pub fn new(from: &'b mut Reader<'a>) -> Result<SheetReader<'a, 'b>, Corrupt> {
-        let mut control = 0u128;
-        for i in 0.. {
-            let byte = from.u8()?;
-            let bits = u128::from(byte & 0x7f);
-            if i > 18 || (i == 18 && bits > 3) {
-                return Err(Corrupt);
-            }
-            control |= bits << (7 * i);
-            if byte & 0x80 == 0 {
-                break;
+    /// `usual` as in [`Sheet::finish`].
+    pub fn new(usual: u128, from: &'b mut Reader<'a>) -> Result<SheetReader<'a, 'b>, Corrupt> {
+        let mask = u16::try_from(from.varint()?).map_err(|_| Corrupt)?;
+        let mut bytes = [0; 16];
+        for (i, byte) in bytes.iter_mut().enumerate() {
+            if mask >> i & 1 != 0 {
+                *byte = from.u8()?;
             }
         }
-        Ok(SheetReader { control, from })
+        Ok(SheetReader {
+            control: u128::from_le_bytes(bytes) ^ usual,
+            from,
+        })
     }
 
     fn read(&mut self, n: usize) -> Result<(Column, bool), Corrupt> {

@@ -1,10 +1,11 @@
 //! Compression (zstd), bounded when unpacked.
 //!
 //! ```text
-//!   varint  n * 4 + method         n is the length when unpacked
-//!           0  stored              the bytes
-//!           1  zstd                a frame without its first 4 bytes, which are always the same
-//!           2  zstd, padded        varint p, a frame as above, p zero bytes
+//!   0             stored: the bytes
+//!   n * 2 - 1     zstd: a frame without its first 4 bytes, which are always the same
+//!   n * 2         zstd, padded: varint p, a frame as above, p zero bytes
+//!
+//! where n, a varint and at least 1, is the length when unpacked.
 //! ```
 //!
 //! zstd can make 128 KB of equal bytes into 4, so a few bytes could ask for gigabytes. Nothing unpacks to
@@ -18,9 +19,6 @@ use zstd::bulk::{Compressor, Decompressor};
 /// Measured on blocks and segments: 1 is 3 % larger, 6 is 1 % smaller and takes three times as long.
 const LEVEL: i32 = 3;
 const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
-const STORED: u64 = 0;
-const PACKED: u64 = 1;
-const PADDED: u64 = 2;
 
 /// Shorter inputs are stored: a frame's headers cost about 12 bytes.
 const LEAST: usize = 64;
@@ -48,7 +46,7 @@ fn packer() -> Option<Compressor<'static>> {
 
 /// Packs bytes, or stores them where packing gains nothing. Its inverse is [`decompress`].
 pub fn compress(bytes: &[u8]) -> Vec<u8> {
-    let n = bytes.len() as u64 * 4;
+    let n = bytes.len() as u64 * 2;
     let mut to = Writer::new();
     let frame = if bytes.len() < LEAST {
         None
@@ -65,17 +63,17 @@ pub fn compress(bytes: &[u8]) -> Vec<u8> {
                 .saturating_sub(ceiling(frame.len()))
                 .div_ceil(64);
             if padding == 0 {
-                to.put_varint(n | PACKED);
+                to.put_varint(n - 1);
                 to.put_bytes(frame);
             } else {
-                to.put_varint(n | PADDED);
+                to.put_varint(n);
                 to.put_varint(padding as u64);
                 to.put_bytes(frame);
                 to.bytes.resize(to.len() + padding, 0);
             }
         }
         _ => {
-            to.put_varint(n | STORED);
+            to.put_varint(0);
             to.put_bytes(bytes);
         }
     }
@@ -86,16 +84,19 @@ pub fn compress(bytes: &[u8]) -> Vec<u8> {
 pub fn decompress(packed: &[u8], max: usize) -> Result<Vec<u8>, Corrupt> {
     let mut from = Reader::new(packed);
     let head = from.varint()?;
-    let n = usize::try_from(head / 4).map_err(|_| Corrupt)?;
+    if head == 0 {
+        let bytes = from.take(from.remaining())?;
+        return if bytes.len() > max {
+            Err(Corrupt)
+        } else {
+            Ok(bytes.to_vec())
+        };
+    }
+    let n = usize::try_from(head.div_ceil(2)).map_err(|_| Corrupt)?;
     if n > max.min(ceiling(packed.len())) {
         return Err(Corrupt);
     }
-    let padding = match head % 4 {
-        STORED if n == from.remaining() => return Ok(from.take(n)?.to_vec()),
-        PACKED => 0,
-        PADDED => from.count(1)?,
-        _ => return Err(Corrupt),
-    };
+    let padding = if head % 2 == 0 { from.count(1)? } else { 0 };
     let frame = from.take(from.remaining().checked_sub(padding).ok_or(Corrupt)?)?;
     let frame = [&MAGIC, frame].concat();
     let mut bytes = Vec::with_capacity(n);

@@ -2,9 +2,10 @@
 
 use super::{Part, Segment, SegmentEvent, VisitRow};
 use crate::block::coding::{
-    Common, EventRows, Rare, base_ms, code32, common, day, put_common, put_rare, rare,
+    Common, EventRows, Rare, base_ms, code32, common, day, put_common, put_day, put_rare, rare,
 };
 use crate::block::tables::{self, LANGUAGE, PAGE, Reach, Tuples};
+use crate::block::texts::Spelling;
 use crate::block::{Dicts, EventRow};
 use crate::bytes::{Budget, Column, Corrupt, Reader, Sheet, SheetReader, Writer};
 use crate::bytes::{compress, decompress, finish_words, seal, unseal, unzigzag, zigzag};
@@ -56,7 +57,7 @@ pub fn decode_part(bytes: &[u8]) -> Result<Part, Corrupt> {
     let day = day(&mut body)?;
     let n = budget.take(body.varint()?)?;
     let base = base_ms(day);
-    let mut sheet = SheetReader::new(&mut body)?;
+    let mut sheet = SheetReader::new(0, &mut body)?;
     let mut reach = Reach::default();
     let numbers = sheet.column(n)?;
     let visits = sheet.column(n)?;
@@ -214,7 +215,7 @@ pub fn decode(bytes: &[u8]) -> Result<Segment, Corrupt> {
     let m = budget.take(body.varint()?)?;
     let day = day(&mut body)?;
     let n = budget.take(body.varint()?)?;
-    let mut sheet = SheetReader::new(&mut body)?;
+    let mut sheet = SheetReader::new(0, &mut body)?;
     let mut reach = Reach::default();
 
     let visitors = sheet.column(m)?;
@@ -434,13 +435,19 @@ fn put_shared(mut sheet: Sheet, mut reach: Reach, part: &Part, body: &mut Writer
     );
     put_rare(&mut sheet, &mut reach, rows(), &part.props, &part.numbers);
     tables::put_extras(&mut sheet, &reach, &part.dicts);
-    body.put_signed(i64::from(part.day.0));
+    put_day(body, part.day);
     body.put_varint(part.events.len() as u64);
-    sheet.finish(body);
+    sheet.finish(0, body);
 }
 
 fn put_texts(part: &Part, to: &mut Writer) {
-    tables::put_dicts(to, &part.dicts, &part.places, &part.devices);
+    tables::put_dicts(
+        to,
+        Spelling::Plain,
+        &part.dicts,
+        &part.places,
+        &part.devices,
+    );
 }
 
 /// What [`put_shared`] put.
@@ -477,7 +484,7 @@ impl Shared {
         events: Vec<SegmentEvent>,
         texts: &mut Reader<'_>,
     ) -> Result<Part, Corrupt> {
-        let dicts = tables::dicts(texts, &self.text_counts, &self.tuples)?;
+        let dicts = tables::dicts(texts, Spelling::Plain, &self.text_counts, &self.tuples)?;
         let Tuples {
             origins,
             places,
