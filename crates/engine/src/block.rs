@@ -51,9 +51,9 @@
 //! flushes of one, 66 in flushes of 10, 44 of 100, 32 of 1,000, of which 16 are hashes; encoded in about
 //! 1 us and decoded in 0.2 us an event of a thousand, in 6 and 3 us a single one (docs/PERFORMANCE.md).
 //!
-//! Not taken: a zstd dictionary. One of 16 KB, trained on traffic of another site's vocabulary, made a flush
-//! of one event 102 bytes without the lists and pieces, and with them 88 instead of 97 (59 instead of 63 an
-//! event of 10, no difference from 100 on), for a file that nobody can read. Nor an arithmetic coder, which
+//! Not taken: a zstd dictionary. One of 16 KB, trained on traffic of another site's vocabulary, makes a flush
+//! of one event 102 bytes instead of 121 without pieces, which alone make it 97, and 88 together with them
+//! (10 events: 59 bytes each instead of 63; from 100 on no difference), for a file that nobody can read. Nor an arithmetic coder, which
 //! would take longer than all the rest.
 //!
 //! On hostile bytes: any input decodes to a closed flush or is [`crate::bytes::Corrupt`]; memory stays
