@@ -3,7 +3,7 @@
     python3 crawlers.py PATH/crawler-user-agents.json > crawlers.txt
 
 Patterns become plain names in lower case: `^` before one that begins the agent, `$` after one that ends it.
-Left out: what needs a regular expression (five patterns, replaced by EXTRA), what the words in bots.rs
+Left out: what needs a regular expression (five patterns; see EXTRA), what the words in bots.rs
 already cover, and names that the agents of people carry too (PEOPLE).
 """
 import json
@@ -17,10 +17,16 @@ ap3a.240617.008|metaiab facebook|code/1.|fluid|trae/|008/|make/|red/|notion/|asa
 pocketcasts/|instapaper/|^silk/|charlotte|devin|grover/|hotjar|adventurer|butterfly|magellan|dlc/|hello world|paypal/
 grammarly/|mailchimp|twinagent|bw/|ds9|linko|splunk|salesforce.com|mail.ru|goodreads|webflow|zapier|tweakers|verity/
 innologica|speedy|fluffy|yeti|automaton|um-ic|um-fc|convera|postrank|authory|chirp|feeder /|known agent|yanga|genieo
-upday/|newsnow/|stripe/|sogou|viber|sonic|fever|trove|gopay
+upday/|newsnow/|stripe/|sogou|viber|sonic|fever|trove|gopay|blackboard
 """.strip().replace("\n", "|").split("|"))
 
-EXTRA = {"adsbot-google", "feed-fetcher", "rss reader"}
+# Patterns that need a regular expression, made plain; and machines that the list does not have.
+EXTRA = {
+    "adsbot-google", "feed-fetcher", "rss reader",
+    "^java/", "^php/", "guzzlehttp", "pycurl", "google page speed", "google-ads", "google-adwords", "google search console",
+    "google-searchbyimage", "google-publisher-plugin", "google-podcast", "bingpreview", "skypeuripreview", "apachebench",
+    "favicon fetcher", "feed fetcher", "emailsiphon", "mnogosearch", "; ptst", "octopus ", "netcraft",
+}
 
 COVERED = re.compile(r"bot(?![a-z])|crawl|spider|headless|scrap|https?://")
 

@@ -7,10 +7,11 @@
 
 use crate::bots;
 use crate::event::{Device, Text};
+use crate::words::Words;
 use siphasher::sip::SipHasher24;
 use std::fmt;
 use std::hash::Hasher;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 /// Longest agent that is looked at, bytes. Longer ones are read up to there.
 pub const MAX_AGENT: usize = 1_024;
@@ -79,9 +80,9 @@ static BROWSERS: &[(&str, &str)] = &[
 
 /// The browser's name and version. `system` decides where the agent has no word of its own.
 fn browser(agent: &str, system: &str) -> (&'static str, Text) {
-    let found = BROWSERS
-        .iter()
-        .find_map(|(word, name)| after(agent, word).map(|rest| (*word, *name, rest)));
+    static WORDS: LazyLock<Words> =
+        LazyLock::new(|| Words::new(BROWSERS.iter().map(|row| row.0), true));
+    let found = foremost(&WORDS, BROWSERS, agent).map(|((word, name), rest)| (*word, *name, rest));
     match found {
         Some((_, APP, _)) => (APP, Text::default()),
         // Opera before 15 froze its own number at 9.80, Internet Explorer 11 hid it behind `rv:`.
@@ -168,6 +169,23 @@ fn ios_version(agent: &str, rest: Option<&str>) -> Text {
     } else {
         rest.map_or(Text::default(), version)
     }
+}
+
+/// The first row of a table whose word is in the agent, and what follows the word there.
+fn foremost<'a, Row>(
+    words: &Words,
+    rows: &'static [Row],
+    agent: &'a str,
+) -> Option<(&'static Row, &'a str)> {
+    let mut first: Option<(usize, usize)> = None;
+    words.any(agent.as_bytes(), |number, _, end| {
+        if first.is_none_or(|(least, _)| number < least) {
+            first = Some((number, end));
+        }
+        false
+    });
+    let (number, end) = first?;
+    Some((rows.get(number)?, agent.get(end..)?))
 }
 
 fn class(agent: &str, system: &str) -> &'static str {
@@ -296,5 +314,168 @@ impl Agents {
 impl fmt::Debug for Agents {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Agents")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::{Expect, expect};
+    use proptest::prelude::*;
+
+    fn check(agents: &str, expected: Expect) {
+        let mut out = String::new();
+        for agent in agents
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+        {
+            let device = device(agent);
+            out += &format!(
+                "{} | {} | {} | {}",
+                device.class, device.browser_version, device.system_version, device.system
+            );
+            out += if is_bot(agent) { " | bot\n" } else { "\n" };
+        }
+        expected.assert_eq(&out);
+    }
+
+    #[test]
+    fn desktop_browsers() {
+        check(
+            "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36
+             Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36 Edg/126.0.2592.56
+             Mozilla/5.0 (Windows NT 6.1; WOW64; Trident/7.0; rv:11.0) like Gecko
+             Mozilla/4.0 (compatible; MSIE 8.0; Windows NT 5.1; Trident/4.0)
+             Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.4.1 Safari/605.1.15
+             Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0
+             Mozilla/5.0 (X11; Ubuntu; Linux x86_64; rv:109.0) Gecko/20100101 Firefox/115.0
+             Mozilla/5.0 (X11; CrOS x86_64 14541.0.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/125.0.0.0 Safari/537.36
+             Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/124.0.0.0 Safari/537.36 OPR/110.0.0.0
+             Opera/9.80 (Windows NT 6.1; U; en) Presto/2.10.289 Version/12.02
+             Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/122.0.0.0 YaBrowser/24.4.0.0 Safari/537.36
+             Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36 Vivaldi/6.5.3206.48",
+            expect![[r#"
+                Desktop | Chrome 126 | Windows 10 | Windows
+                Desktop | Microsoft Edge 126 | Windows 10 | Windows
+                Desktop | Internet Explorer 11 | Windows 7 | Windows
+                Desktop | Internet Explorer 8 | Windows XP | Windows
+                Desktop | Safari 17.4 | macOS 10.15 | macOS
+                Desktop | Firefox 127 | GNU/Linux | GNU/Linux
+                Desktop | Firefox 115 | Ubuntu | Ubuntu
+                Desktop | Chrome 125 | ChromeOS | ChromeOS
+                Desktop | Opera 110 | Windows 10 | Windows
+                Desktop | Opera 12.02 | Windows 7 | Windows
+                Desktop | Yandex Browser 24.4 | Windows 10 | Windows
+                Desktop | Vivaldi 6.5 | Windows 10 | Windows
+            "#]],
+        );
+    }
+
+    #[test]
+    fn phones_tablets_and_apps() {
+        check(
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1
+             Mozilla/5.0 (iPhone; CPU iPhone OS 18_7 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.1 Mobile/15E148 Safari/604.1
+             Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) CriOS/126.0.6478.54 Mobile/15E148 Safari/604.1
+             Mozilla/5.0 (iPad; CPU OS 16_7_8 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) FxiOS/127.0 Mobile/15E148 Safari/605.1.15
+             Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Mobile Safari/537.36
+             Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36
+             Mozilla/5.0 (Linux; Android 13; SAMSUNG SM-S918B) AppleWebKit/537.36 (KHTML, like Gecko) SamsungBrowser/25.0 Chrome/121.0.0.0 Mobile Safari/537.36
+             Mozilla/5.0 (Android 14; Mobile; rv:127.0) Gecko/127.0 Firefox/127.0
+             Mozilla/5.0 (Android 14; Tablet; rv:127.0) Gecko/127.0 Firefox/127.0
+             Mozilla/5.0 (Linux; Android 14; Pixel 8; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/126.0.6478.50 Mobile Safari/537.36
+             Mozilla/5.0 (iPhone; CPU iPhone OS 17_5_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/21F90 [FBAN/FBIOS;FBAV/468.0.0.37.105;FBBV/607893203]
+             Mozilla/5.0 (iPhone; CPU iPhone OS 17_5_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148
+             Mozilla/5.0 (Linux; U; Android 4.0.3; en-us; GT-I9100 Build/IML74K) AppleWebKit/534.30 (KHTML, like Gecko) Version/4.0 Mobile Safari/534.30
+             Mozilla/5.0 (Linux; Android 7.0; CUBOT NOTE Plus) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/83.0.4103.106 Mobile Safari/537.36
+             Mozilla/5.0 (Mobile; Nokia 8110 4G; rv:48.0) Gecko/48.0 Firefox/48.0 KAIOS/2.5",
+            expect![[r#"
+                Mobile | Safari 17.5 | iOS 17.5 | iOS
+                Mobile | Safari 26.1 | iOS 26.1 | iOS
+                Mobile | Chrome 126 | iOS 17.5 | iOS
+                Tablet | Firefox 127 | iOS 16.7 | iOS
+                Mobile | Chrome 126 | Android 10 | Android
+                Tablet | Chrome 126 | Android 10 | Android
+                Mobile | Samsung Browser 25 | Android 13 | Android
+                Mobile | Firefox 127 | Android 14 | Android
+                Tablet | Firefox 127 | Android 14 | Android
+                Mobile | Mobile App | Android 14 | Android
+                Mobile | Mobile App | iOS 17.5 | iOS
+                Mobile | Mobile App | iOS 17.5 | iOS
+                Mobile | Android Browser 4 | Android 4 | Android
+                Mobile | Chrome 83 | Android 7 | Android
+                Mobile | Firefox 48 | KaiOS 2.5 | KaiOS
+            "#]],
+        );
+    }
+
+    #[test]
+    fn living_rooms_are_desktops_and_machines_are_bots() {
+        check(
+            "Mozilla/5.0 (SMART-TV; Linux; Tizen 5.0) AppleWebKit/538.1 (KHTML, like Gecko) Version/5.0 TV Safari/538.1
+             Mozilla/5.0 (Web0S; Linux/SmartTV) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/79.0.3945.79 Safari/537.36
+             Mozilla/5.0 (PlayStation 4 11.00) AppleWebKit/605.1.15 (KHTML, like Gecko)
+             Mozilla/5.0 (Windows NT 10.0; Win64; x64; Xbox; Xbox One) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/48.0.2564.82 Safari/537.36 Edge/20.02
+             Mozilla/5.0 (Linux; Android 9; AFTMM) AppleWebKit/537.36 (KHTML, like Gecko) Silk/112.5.1 like Chrome/112.0.5615.213 Safari/537.36
+             Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)
+             Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/126.0.0.0 Safari/537.36
+             curl/8.5.0
+             python-requests/2.31.0
+             facebookexternalhit/1.1
+             MyApp/1.0 (iPhone)
+             -",
+            expect![[r#"
+                Desktop | Safari 5 | Tizen 5 | Tizen
+                Desktop | Chrome 79 | webOS | webOS
+                Desktop |  | PlayStation 4 | PlayStation
+                Desktop | Microsoft Edge 20.02 | Xbox | Xbox
+                Desktop | Mobile Silk 112.5 | Android 9 | Android
+                 |  |  |  | bot
+                Desktop | Headless Chrome 126 | GNU/Linux | GNU/Linux | bot
+                 |  |  |  | bot
+                 |  |  |  | bot
+                 |  |  |  | bot
+                Mobile |  | iOS | iOS
+                 |  |  | 
+            "#]],
+        );
+        assert_eq!(device(""), Device::default());
+        assert!(!is_bot(""), "a missing agent says nothing");
+    }
+
+    #[test]
+    fn the_cache_answers_as_if_it_were_not_there() {
+        let agents = Agents::new([7; 16]);
+        // More agents than places, twice.
+        for n in (0..6_000).chain(0..6_000) {
+            let agent =
+                format!("Mozilla/5.0 (X11; Linux x86_64; rv:{n}.0) Gecko/20100101 Firefox/{n}.0");
+            assert_eq!(
+                agents.look_up(&agent),
+                Known {
+                    device: device(&agent),
+                    bot: false
+                }
+            );
+        }
+        assert!(agents.look_up("Googlebot/2.1").bot);
+    }
+
+    proptest! {
+        #[test]
+        fn any_agent_is_survived(agent in any::<String>()) {
+            device(&agent);
+            is_bot(&agent);
+        }
+
+        #[test]
+        fn agents_of_known_words_are_survived(words in prop::collection::vec(prop::sample::select(
+            BROWSERS.iter().map(|row| row.0).chain(SYSTEMS.iter().flat_map(|row| [row.0, row.2])).chain(["Version/", "rv:", "Safari/", "AppleWebKit/", "Mobile", "é", "9.", "_", "1234567890"]).collect::<Vec<_>>()
+        ), 0..8)) {
+            let device = device(&words.concat());
+            prop_assert!(device.browser_version.starts_with(device.browser.as_str()));
+            prop_assert!(device.system_version.starts_with(device.system.as_str()));
+        }
     }
 }

@@ -8,6 +8,7 @@ pub mod event;
 
 pub mod json;
 pub mod plausible;
+mod raw;
 pub mod receive;
 pub mod url;
 
@@ -19,6 +20,7 @@ pub mod place;
 pub mod source;
 pub mod sources;
 pub mod visitor;
+mod words;
 
 pub mod block;
 pub mod bytes;

@@ -357,3 +357,293 @@ fn base64(text: &[u8]) -> Option<Vec<u8>> {
     }
     Some(out)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn print(place: Option<Place>) -> String {
+        place.map_or("-".into(), |place| {
+            format!("{} | {} | {}", place.country, place.region, place.city)
+        })
+    }
+
+    #[test]
+    fn headers_of_platforms() {
+        use Platform::*;
+        type Row<'a> = (Platform, &'a [(&'a str, &'a [u8])], &'a str);
+        let table: [Row; 17] = [
+            (Vercel, &[("x-vercel-ip-country", b"US"), ("x-vercel-ip-country-region", b"CA"), ("x-vercel-ip-city", b"San%20Francisco")], "US | US-CA | San Francisco, US"),
+            (Vercel, &[("x-vercel-ip-country", b"DE"), ("x-vercel-ip-city", b"K%C3%B6ln")], "DE |  | K\u{f6}ln, DE"),
+            (Cloudflare, &[("cf-ipcountry", b"BR"), ("cf-region-code", b"SP"), ("cf-ipcity", "S\u{e3}o Paulo".as_bytes())], "BR | BR-SP | S\u{e3}o Paulo, BR"),
+            (Cloudflare, &[("cf-ipcountry", b"BR"), ("cf-ipcity", b"S\xe3o Paulo")], "BR |  | S\u{e3}o Paulo, BR"),
+            (Cloudflare, &[("cf-ipcountry", b"XX")], "-"),
+            (Cloudflare, &[("cf-ipcountry", b"T1"), ("cf-ipcity", b"Nowhere")], "-"),
+            (Cloudflare, &[("cf-ipcountry", b"A1")], "-"),
+            (Cloudflare, &[("cf-ipcountry", b"zz")], "-"),
+            (Cloudflare, &[("cf-ipcountry", b"")], "-"),
+            (Cloudflare, &[("cf-ipcountry", b"fr"), ("cf-region-code", b"FR-IDF"), ("cf-ipcity", b"100% Paris")], "FR | FR-IDF | 100% Paris, FR"),
+            (CloudFront, &[("cloudfront-viewer-country", b"PL"), ("cloudfront-viewer-country-region", b"MZ"), ("cloudfront-viewer-city", b"Nowy S%C4%85cz")], "PL | PL-MZ | Nowy S\u{105}cz, PL"),
+            (CloudFront, &[("cloudfront-viewer-country", b"PL"), ("cloudfront-viewer-city", b"%FF")], "PL |  | %FF, PL"),
+            (Netlify, &[("x-nf-geo", br#"{"city":"Berlin","country":{"code":"DE","name":"Germany"},"subdivision":{"code":"BE"}}"#)], "DE | DE-BE | Berlin, DE"),
+            (Netlify, &[("x-nf-geo", b"eyJjaXR5IjoiS8O2bG4iLCJjb3VudHJ5Ijp7ImNvZGUiOiJERSJ9fQ==")], "DE |  | K\u{f6}ln, DE"),
+            (Netlify, &[("x-nf-geo", b"{"), ("x-country", b"IT")], "IT |  | "),
+            // Another platform's headers are no platform's.
+            (Vercel, &[("cf-ipcountry", b"DE")], "-"),
+            (Cloudflare, &[("cf-ipcountry", b"D\xff")], "-"),
+        ];
+        for (platform, headers, expected) in table {
+            let get = |name: &str| {
+                headers
+                    .iter()
+                    .find(|(key, _)| *key == name)
+                    .map(|(_, value)| *value)
+            };
+            assert_eq!(
+                print(from_headers(platform, get)),
+                expected,
+                "{platform:?} {headers:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn platforms_have_names() {
+        for row in &HEADERS {
+            assert_eq!(row.name.to_uppercase().parse(), Ok(row.platform));
+            assert_eq!(row.platform.name(), row.name);
+        }
+        let error = "x".parse::<Platform>().unwrap_err();
+        assert_eq!(
+            error,
+            r#""x" is not a platform we know: vercel, cloudflare, cloudfront, netlify"#
+        );
+    }
+
+    #[test]
+    fn addresses_of_platforms() {
+        let peer: IpAddr = "10.0.0.1".parse().unwrap();
+        let trusted = ["10.0.0.0/8".parse().unwrap()];
+        let headers: [(&str, &[u8]); 4] = [
+            ("x-real-ip", b"203.0.113.1"),
+            ("cf-connecting-ip", b"2001:db8::2"),
+            ("cloudfront-viewer-address", b"2001:db8::3:443"),
+            ("x-nf-client-connection-ip", b"garbage"),
+        ];
+        let get = |name: &str| {
+            headers
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| *value)
+        };
+        let xff: [&[u8]; 1] = [b"198.51.100.9"];
+        let address = |platform| sender(peer, &trusted, platform, get, xff, []).0.to_string();
+        assert_eq!(address(None), "198.51.100.9");
+        assert_eq!(address(Some(Platform::Vercel)), "203.0.113.1");
+        assert_eq!(address(Some(Platform::Cloudflare)), "2001:db8::2");
+        assert_eq!(address(Some(Platform::CloudFront)), "2001:db8::3");
+        assert_eq!(
+            address(Some(Platform::Netlify)),
+            "198.51.100.9",
+            "what is no address is as if missing"
+        );
+    }
+
+    #[test]
+    fn countries_with_no_set_up() {
+        let tables = Tables::new();
+        let country = |address: &str| tables.look_up(address.parse().unwrap()).country;
+        assert_eq!(country("8.8.8.8"), "US");
+        assert_eq!(country("::ffff:8.8.8.8"), "US");
+        assert_eq!(country("2a02:2e0::1"), "DE");
+        assert_eq!(country("192.168.1.1"), "");
+        assert_eq!(country("::1"), "");
+    }
+
+    /// A database of one record for all addresses, written by hand after MaxMind's description of the
+    /// format: a search tree of one node, a data section, metadata.
+    fn database(record: &[u8]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        // One node of two 24-bit records; both point to the data: node count (1) + 16 + offset 0.
+        bytes.extend([0, 0, 17, 0, 0, 17]);
+        bytes.extend([0; 16]);
+        bytes.extend(record);
+        bytes.extend(b"\xab\xcd\xefMaxMind.com");
+        let text = |text: &str| [&[0x40 | text.len() as u8], text.as_bytes()].concat();
+        let u16 = |key: &str, n: u8| [text(key), vec![0xa1, n]].concat();
+        bytes.push(0xe0 | 9);
+        for field in [
+            [text("node_count"), vec![0xc1, 1]].concat(),
+            u16("record_size", 24),
+            u16("ip_version", 6),
+            u16("binary_format_major_version", 2),
+        ] {
+            bytes.extend(field);
+        }
+        // A u16 of no bytes is 0; build_epoch is a u64 (extended type 9, so 2); languages an empty array.
+        bytes.extend([text("binary_format_minor_version"), vec![0xa0]].concat());
+        bytes.extend([text("build_epoch"), vec![0x01, 0x02, 0x05]].concat());
+        bytes.extend([text("database_type"), text("Test")].concat());
+        bytes.extend([text("languages"), vec![0x00, 0x04]].concat());
+        bytes.extend([text("description"), vec![0xe0]].concat());
+        bytes
+    }
+
+    fn text(text: &str) -> Vec<u8> {
+        [&[0x40 | text.len() as u8], text.as_bytes()].concat()
+    }
+
+    fn map(fields: &[(&str, Vec<u8>)]) -> Vec<u8> {
+        let mut bytes = vec![0xe0 | fields.len() as u8];
+        for (key, value) in fields {
+            bytes.extend(text(key));
+            bytes.extend(value);
+        }
+        bytes
+    }
+
+    fn list(item: Vec<u8>) -> Vec<u8> {
+        [vec![0x01, 0x04], item].concat()
+    }
+
+    #[test]
+    fn places_of_a_users_database() {
+        let look_up = |record: Vec<u8>| {
+            let tables = Tables::with_database(database(&record)).unwrap();
+            print(Some(tables.look_up("8.8.8.8".parse().unwrap())))
+        };
+        let full = map(&[
+            (
+                "city",
+                map(&[(
+                    "names",
+                    map(&[("de", text("M\u{fc}nchen")), ("en", text("Munich"))]),
+                )]),
+            ),
+            ("country", map(&[("iso_code", text("DE"))])),
+            ("subdivisions", list(map(&[("iso_code", text("BY"))]))),
+        ]);
+        assert_eq!(look_up(full), "DE | DE-BY | Munich, DE");
+        assert_eq!(
+            look_up(map(&[("country", map(&[("iso_code", text("DE"))]))])),
+            "DE |  | "
+        );
+        assert_eq!(
+            look_up(map(&[
+                ("country_code", text("FR")),
+                ("country", text("France"))
+            ])),
+            "FR |  | "
+        );
+        assert_eq!(
+            look_up(map(&[("country", text("FR")), ("city", text("Lyon"))])),
+            "FR |  | Lyon, FR"
+        );
+        assert_eq!(
+            look_up(map(&[("asn", text("AS1"))])),
+            "US |  | ",
+            "the registry's country where it knows none"
+        );
+        let error = Tables::with_database(b"nonsense".to_vec()).unwrap_err();
+        assert!(
+            error.starts_with("not a database in MaxMind's format"),
+            "{error}"
+        );
+    }
+
+    type AnyHeaders = Vec<(String, Vec<u8>)>;
+
+    /// Any set of headers that a spoofer may send.
+    fn headers() -> impl Strategy<Value = AnyHeaders> {
+        let mut names: Vec<&str> = HEADERS
+            .iter()
+            .flat_map(|row| [row.country, row.region, row.city, row.address])
+            .collect();
+        names.extend([
+            NETLIFY_GEO,
+            "x-forwarded-for",
+            "forwarded",
+            "true-client-ip",
+            "x-plausible-ip",
+        ]);
+        let value = prop_oneof![
+            "[0-9]{1,3}\\.[0-9]{1,3}\\.[0-9]\\.[0-9]".prop_map(String::into_bytes),
+            "for=\"?\\[?[0-9a-f:]{2,9}\\]?".prop_map(String::into_bytes),
+            prop::sample::select(vec![
+                "DE",
+                "US",
+                "Paris",
+                "198.51.100.7",
+                "198.51.100.7, 203.0.113.77",
+                "{\"country\":{\"code\":\"DE\"}}"
+            ])
+            .prop_map(|text| text.as_bytes().to_vec()),
+            any::<Vec<u8>>(),
+        ];
+        prop::collection::vec(
+            (prop::sample::select(names).prop_map(str::to_owned), value),
+            0..8,
+        )
+    }
+
+    fn ask(
+        peer: IpAddr,
+        platform: Option<Platform>,
+        headers: &AnyHeaders,
+    ) -> (IpAddr, Option<Place>) {
+        let trusted = [
+            "10.0.0.0/8".parse().unwrap(),
+            "2001:db8::/32".parse().unwrap(),
+        ];
+        let all = |name: &'static str| {
+            headers
+                .iter()
+                .filter(move |(key, _)| key == name)
+                .map(|(_, value)| value.as_slice())
+        };
+        let get = |name: &str| {
+            headers
+                .iter()
+                .find(|(key, _)| key == name)
+                .map(|(_, value)| value.as_slice())
+        };
+        sender(
+            peer,
+            &trusted,
+            platform,
+            get,
+            all("x-forwarded-for"),
+            all("forwarded"),
+        )
+    }
+
+    fn platforms() -> impl Strategy<Value = Option<Platform>> {
+        prop::option::of(prop::sample::select(
+            HEADERS.iter().map(|row| row.platform).collect::<Vec<_>>(),
+        ))
+    }
+
+    proptest! {
+        #[test]
+        fn headers_of_an_untrusted_peer_change_nothing(headers in headers(), platform in platforms(), peer in any::<[u8; 4]>()) {
+            let peer = IpAddr::from(peer);
+            prop_assume!(!matches!(peer, IpAddr::V4(v4) if v4.octets()[0] == 10));
+            prop_assert_eq!(ask(peer, platform, &headers), ask(peer, platform, &Vec::new()));
+            prop_assert_eq!(ask(peer, platform, &headers), (peer, None));
+        }
+
+        #[test]
+        fn headers_of_a_trusted_peer_are_survived(headers in headers(), platform in platforms()) {
+            ask("10.0.0.1".parse().unwrap(), platform, &headers);
+        }
+
+        #[test]
+        fn any_database_is_survived(record in prop::collection::vec(any::<u8>(), 0..40), address in any::<[u8; 16]>()) {
+            if let Ok(tables) = Tables::with_database(database(&record)) {
+                tables.look_up(IpAddr::from(address));
+            }
+            let _ = Tables::with_database(record).map(|tables| tables.look_up(IpAddr::from(address)));
+        }
+    }
+}

@@ -293,3 +293,256 @@ impl<'de: 'a, 'a> Deserialize<'de> for RawEvent<'a> {
         deserializer.deserialize_map(Object)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::{Expect, expect};
+    use proptest::prelude::*;
+
+    /// Bodies, one a line, in; what is read of them, or the refusal, out.
+    fn check(bodies: &str, expected: Expect) {
+        let mut out = String::new();
+        for body in bodies
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+        {
+            match plausible(body.as_bytes()) {
+                Err(refusal) => out += &format!("{refusal}\n"),
+                Ok(hits) => {
+                    let hit = &hits.hits[0];
+                    out += &format!("{:?} {:?} {}", hits.sites, hit.kind, hit.url);
+                    for (name, text) in [("name", hit.name.as_str()), ("ref", &hit.referrer)] {
+                        out += &if text.is_empty() {
+                            String::new()
+                        } else {
+                            format!(" {name}={text}")
+                        };
+                    }
+                    out += if hit.interactive { "" } else { " passive" };
+                    out += if hit.hash_mode { " hash" } else { "" };
+                    if !hit.props.is_empty() {
+                        out += &format!(" {:?}", hit.props);
+                    }
+                    if hit.kind == Kind::Engagement {
+                        out += &format!(" scroll={:?} engaged={}", hit.scroll, hit.engaged_ms);
+                    }
+                    if let Some(revenue) = hit.revenue {
+                        out += &format!(
+                            " {} {}",
+                            revenue.milli,
+                            String::from_utf8_lossy(&revenue.currency)
+                        );
+                    }
+                    out.push('\n');
+                }
+            }
+        }
+        expected.assert_eq(&out);
+    }
+
+    #[test]
+    fn short_and_long_names() {
+        check(
+            r#"{"n":"pageview","u":"https://e.com/a?b#c","d":"e.com","r":"https://x.org/","h":1,"v":36}
+               {"name":"Signup","url":"https://e.com/a","domain":"e.com","referrer":"https://x.org/","hashMode":1,"props":{"a":1},"revenue":{"amount":10,"currency":"USD"},"interactive":false}
+               {"n":"a","name":"b","u":"https://e.com/a","url":"https://e.com/b","d":null,"domain":"f.com"}
+               {"n":"pageview","u":"https://e.com/a","r":5,"h":2,"new":[]}"#,
+            expect![[r#"
+                ["e.com"] PageView https://e.com/a?b#c ref=https://x.org/ hash
+                ["e.com"] Custom https://e.com/a name=Signup ref=https://x.org/ passive hash [("a", "1")] 10000 USD
+                ["f.com"] Custom https://e.com/a name=a
+                ["e.com"] PageView https://e.com/a
+            "#]],
+        );
+    }
+
+    #[test]
+    fn domains() {
+        check(
+            r#"{"n":"pageview","u":"https://www.e.com/","d":" a.com, www.b.com ,a.com,, "}
+               {"n":"pageview","u":"https://www.e.com/"}
+               {"n":"pageview","u":"https://www.e.com/","d":null}
+               {"n":"pageview","u":"https://www.e.com/","d":""}
+               {"n":"pageview","u":"https://www.e.com/","d":" , "}
+               {"n":"pageview","u":"https://www.e.com/","d":7}
+               {"n":"pageview","u":"/a"}
+               {"n":"pageview","u":"/a","d":"e.com"}"#,
+            expect![[r#"
+                ["a.com", "b.com"] PageView https://www.e.com/
+                ["e.com"] PageView https://www.e.com/
+                ["e.com"] PageView https://www.e.com/
+                {"errors":{"domain":["can't be blank"]}}
+                {"errors":{"domain":["can't be blank"]}}
+                {"errors":{"domain":["can't be blank"]}}
+                {"errors":{"domain":["can't be blank"]}}
+                ["e.com"] PageView /a
+            "#]],
+        );
+        let many: Vec<String> = (0..101).map(|n| format!("{n}.com")).collect();
+        let body = format!(
+            r#"{{"n":"pageview","u":"https://e.com/","d":"{}"}}"#,
+            many.join(",")
+        );
+        assert_eq!(
+            plausible(body.as_bytes()),
+            Err(PlausibleRefusal::TooManyDomains)
+        );
+    }
+
+    #[test]
+    fn names_and_urls() {
+        check(
+            r#"{"n":404,"u":"https://e.com/x"}
+               {"n":"app://","u":"app://localhost/login"}
+               {"u":"https://e.com/x"}
+               {"n":"  ","u":"https://e.com/x"}
+               {"n":true,"u":"https://e.com/x"}
+               {"n":"x"}
+               {"n":"x","u":7}
+               {"n":"x","u":"data:text/html,hi","d":"e.com"}
+               {"n":"x","u":"https://a b/","d":"e.com"}"#,
+            expect![[r#"
+                ["e.com"] Custom https://e.com/x name=404
+                ["localhost"] Custom app://localhost/login name=app://
+                {"errors":{"event_name":["can't be blank"]}}
+                {"errors":{"event_name":["can't be blank"]}}
+                {"errors":{"event_name":["should be at most 120 character(s)"]}}
+                {"errors":{"url":["is required"]}}
+                {"errors":{"url":["must be a valid url"]}}
+                {"errors":{"url":["must be a valid url"]}}
+                {"errors":{"url":["must be a valid url"]}}
+            "#]],
+        );
+        let sized = |name: usize, url: usize| {
+            let body = format!(
+                r#"{{"n":"{}","u":"https://e.com/{}"}}"#,
+                "n".repeat(name),
+                "u".repeat(url - 14)
+            );
+            plausible(body.as_bytes()).map(|_| ())
+        };
+        assert_eq!(sized(120, 2_000), Ok(()));
+        assert_eq!(sized(121, 2_000), Err(PlausibleRefusal::BadName));
+        assert_eq!(sized(120, 2_001), Err(PlausibleRefusal::BadUrl));
+    }
+
+    #[test]
+    fn properties_and_money() {
+        check(
+            r#"{"n":"x","u":"https://e.com/","p":{"s":"t","n":1,"f":0.5,"b":false,"none":null,"blank":" ","l":[],"o":{}}}
+               {"n":"x","u":"https://e.com/","p":"{\"a\":\"b\"}"}
+               {"n":"x","u":"https://e.com/","p":"[1]"}
+               {"n":"x","u":"https://e.com/","p":"nonsense"}
+               {"n":"x","u":"https://e.com/","props":{"k":4},"p":{"k":3},"meta":{"k":2},"m":{"k":1}}
+               {"n":"x","u":"https://e.com/","props":{"k":4},"p":{"k":3}}
+               {"n":"x","u":"https://e.com/","$":{"amount":"9.99","currency":"EUR"}}
+               {"n":"x","u":"https://e.com/","$":"{\"amount\":1,\"currency\":\"eur\"}"}
+               {"n":"x","u":"https://e.com/","$":{"amount":"many","currency":"EUR"}}
+               {"n":"x","u":"https://e.com/","$":{"amount":1,"currency":"EURO"}}
+               {"n":"x","u":"https://e.com/","$":{"amount":1e30,"currency":"EUR"}}"#,
+            expect![[r#"
+                ["e.com"] Custom https://e.com/ name=x [("s", "t"), ("n", "1"), ("f", "0.5"), ("b", "false")]
+                ["e.com"] Custom https://e.com/ name=x [("a", "b")]
+                ["e.com"] Custom https://e.com/ name=x
+                ["e.com"] Custom https://e.com/ name=x
+                ["e.com"] Custom https://e.com/ name=x [("k", "1")]
+                ["e.com"] Custom https://e.com/ name=x [("k", "3")]
+                ["e.com"] Custom https://e.com/ name=x 9990 EUR
+                ["e.com"] Custom https://e.com/ name=x 1000 EUR
+                ["e.com"] Custom https://e.com/ name=x
+                ["e.com"] Custom https://e.com/ name=x
+                ["e.com"] Custom https://e.com/ name=x
+            "#]],
+        );
+        let long = |key: usize, value: usize| {
+            let body = format!(
+                r#"{{"n":"x","u":"https://e.com/","p":{{"{}":"{}"}}}}"#,
+                "ü".repeat(key),
+                "ü".repeat(value)
+            );
+            plausible(body.as_bytes()).map(|hits| hits.hits[0].props.len())
+        };
+        assert_eq!(long(150, 1_000), Ok(1));
+        assert_eq!(long(151, 1), Err(PlausibleRefusal::LongProps));
+        assert_eq!(long(1, 1_001), Err(PlausibleRefusal::LongProps));
+    }
+
+    #[test]
+    fn engagement_and_interactivity() {
+        check(
+            r#"{"n":"engagement","u":"https://e.com/","sd":55,"e":4200}
+               {"n":"engagement","u":"https://e.com/","sd":"130"}
+               {"n":"engagement","u":"https://e.com/","sd":-1,"e":1}
+               {"n":"engagement","u":"https://e.com/","e":2592000000,"sd":1}
+               {"n":"engagement","u":"https://e.com/","e":-5}
+               {"n":"engagement","u":"https://e.com/"}
+               {"n":"x","u":"https://e.com/","i":false,"sd":5}
+               {"n":"x","u":"https://e.com/","i":0}
+               {"n":"x","u":"https://e.com/","i":"false"}
+               {"n":"pageview","u":"https://e.com/","i":false}
+               {"n":"Outbound Link: Click","u":"https://e.com/","i":false}
+               {"n":404,"u":"https://e.com/","i":false}"#,
+            expect![[r#"
+                ["e.com"] Engagement https://e.com/ scroll=Some(55) engaged=4200
+                ["e.com"] Engagement https://e.com/ scroll=Some(100) engaged=0
+                ["e.com"] Engagement https://e.com/ scroll=None engaged=1
+                ["e.com"] Engagement https://e.com/ scroll=Some(1) engaged=0
+                {"errors":{"event_name":["engagement needs a whole number in 'sd' or 'e'"]}}
+                {"errors":{"event_name":["engagement needs a whole number in 'sd' or 'e'"]}}
+                ["e.com"] Custom https://e.com/ name=x passive
+                ["e.com"] Custom https://e.com/ name=x
+                ["e.com"] Custom https://e.com/ name=x
+                ["e.com"] PageView https://e.com/
+                ["e.com"] Custom https://e.com/ name=Outbound Link: Click
+                ["e.com"] Custom https://e.com/ name=404
+            "#]],
+        );
+    }
+
+    #[test]
+    fn bodies_that_are_none() {
+        for body in [
+            "",
+            "[]",
+            "5",
+            "null",
+            "{",
+            r#"{"n":"x"} y"#,
+            r#"{"p":[[[[[[[[1]]]]]]]]}"#,
+        ] {
+            assert_eq!(
+                plausible(body.as_bytes()),
+                Err(PlausibleRefusal::Request),
+                "{body}"
+            );
+        }
+        let long = format!(
+            r#"{{"n":"pageview","u":"https://e.com/","x":"{}"}}"#,
+            "x".repeat(MAX_BODY)
+        );
+        assert_eq!(plausible(long.as_bytes()), Err(PlausibleRefusal::Request));
+        let lone = r#"{"n":"x\ud83d","u":"https://e.com/"}"#;
+        assert_eq!(
+            plausible(lone.as_bytes()).unwrap().hits[0].name,
+            "x\u{fffd}"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_survived(body in any::<Vec<u8>>()) {
+            let _ = plausible(&body);
+        }
+
+        #[test]
+        fn refusals_are_json(fields in prop::collection::vec(("[nudrpmih$]|sd|e|name|url|domain", "\"[ -!#-\\[\\]-~]{0,30}\"|[0-9]{1,9}|true|null|\\{\\}"), 0..6)) {
+            let fields: Vec<String> = fields.iter().map(|(k, v)| format!("\"{k}\":{v}")).collect();
+            if let Err(refusal) = plausible(format!("{{{}}}", fields.join(",")).as_bytes()) {
+                let json: serde_json::Value = serde_json::from_str(&refusal.to_string()).unwrap();
+                prop_assert!(json["errors"].is_object());
+            }
+        }
+    }
+}

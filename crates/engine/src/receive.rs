@@ -32,13 +32,11 @@
 pub use crate::plausible::{PlausibleRefusal, plausible};
 
 use crate::event::{Kind, Measure, Reason, Revenue, Text};
-use crate::json::{self, Json, Key};
+use crate::json::{self, Json};
+use crate::raw::{RawBatch, RawElement, RawEvent, RawEvents, parse, parse_one_by_one};
 use crate::url;
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
 use siphasher::sip::SipHasher24;
 use std::borrow::Cow;
-use std::fmt;
 use std::hash::Hasher;
 
 /// Greatest body, bytes.
@@ -433,13 +431,12 @@ fn props_text(text: &str) -> Option<Vec<(Text, Text)>> {
 /// Money: `{amount, currency}` or JSON text of it; the amount a number, or a text of one.
 pub(crate) fn revenue(field: &Json) -> Option<Revenue> {
     match field {
-        Json::Text(text) => match serde_json::from_str::<Json>(text)
-            .ok()
-            .filter(|_| json::is_shallow(text.as_bytes()))?
-        {
-            object @ Json::Object(_) => revenue(&object),
-            _ => None,
-        },
+        Json::Text(text) if json::is_shallow(text.as_bytes()) => {
+            match serde_json::from_str::<Json>(text).ok()? {
+                object @ Json::Object(_) => revenue(&object),
+                _ => None,
+            }
+        }
         Json::Object(fields) => {
             let get = |key: &str| {
                 fields
@@ -468,240 +465,497 @@ pub(crate) fn revenue(field: &Json) -> Option<Revenue> {
     }
 }
 
-/// A request as it was written.
-#[derive(Default)]
-struct RawBatch<'a> {
-    form: Form,
-    v: Json<'a>,
-    site: Json<'a>,
-    batch: Json<'a>,
-    sent: Json<'a>,
-    events: RawEvents<'a>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::{Expect, expect};
+    use proptest::prelude::*;
 
-#[derive(Default)]
-enum RawEvents<'a> {
-    /// No list of events.
-    #[default]
-    Missing,
-    /// The first [`MAX_EVENTS`], and how many there are.
-    Read {
-        events: Vec<RawElement<'a>>,
-        count: usize,
-    },
-}
+    /// 2024-05-01T12:00:00Z.
+    const NOW: i64 = 1_714_564_800_000;
 
-enum RawElement<'a> {
-    Event(Box<RawEvent<'a>>),
-    /// Not an object, or not to be read.
-    Other,
-}
+    fn read(body: &str) -> Result<Hits, Reason> {
+        batch(body.as_bytes(), None, NOW)
+    }
 
-#[derive(Default)]
-struct RawEvent<'a> {
-    kind: Json<'a>,
-    url: Json<'a>,
-    pathname: Json<'a>,
-    referrer: Json<'a>,
-    age: Json<'a>,
-    timestamp: Json<'a>,
-    name: Json<'a>,
-    props: Json<'a>,
-    interactive: Json<'a>,
-    engaged: Json<'a>,
-    scroll: Json<'a>,
-    revenue: Json<'a>,
-    hash: Json<'a>,
-    /// In the order of [`MEASURES`].
-    numbers: [Json<'a>; 8],
-}
+    /// Reads the events (a JSON list without its brackets) as a batch's, and prints one line for each.
+    fn check(events: &str, expected: Expect) {
+        check_body(
+            &format!(r#"{{"site":"e.com","events":[{events}]}}"#),
+            expected,
+        );
+    }
 
-impl<'a> RawEvent<'a> {
-    fn field(&mut self, key: &str) -> Option<&mut Json<'a>> {
-        Some(match key {
-            "type" => &mut self.kind,
-            "url" => &mut self.url,
-            "pathname" => &mut self.pathname,
-            "ref" | "referrer" => &mut self.referrer,
-            "age" => &mut self.age,
-            "timestamp" => &mut self.timestamp,
-            "name" => &mut self.name,
-            "props" => &mut self.props,
-            "interactive" => &mut self.interactive,
-            "engaged" => &mut self.engaged,
-            "scroll" => &mut self.scroll,
-            "revenue" => &mut self.revenue,
-            "hash" => &mut self.hash,
-            key => {
-                let at = MEASURES.iter().position(|row| row.0 == key)?;
-                return self.numbers.get_mut(at);
+    fn check_body(body: &str, expected: Expect) {
+        let hits = match read(body) {
+            Ok(hits) => hits,
+            Err(reason) => return expected.assert_eq(reason.name()),
+        };
+        let mut lines: Vec<(u32, String)> = hits
+            .hits
+            .iter()
+            .map(|hit| (hit.index, print(hit)))
+            .collect();
+        lines.extend(
+            hits.dropped
+                .iter()
+                .map(|(index, reason)| (*index, reason.name().to_owned())),
+        );
+        lines.sort();
+        let lines: String = lines
+            .iter()
+            .map(|(index, line)| format!("{index} {line}\n"))
+            .collect();
+        expected.assert_eq(&lines);
+    }
+
+    fn print(hit: &Hit) -> String {
+        let mut line = format!("{:?} {}", hit.kind, hit.url);
+        let mut add = |there: bool, text: String| {
+            line += &if there {
+                format!(" {text}")
+            } else {
+                String::new()
             }
+        };
+        add(!hit.name.is_empty(), format!("name={}", hit.name));
+        add(!hit.referrer.is_empty(), format!("ref={}", hit.referrer));
+        add(hit.age_ms != 0, format!("age={}", hit.age_ms));
+        add(hit.hash_mode, "hash".into());
+        add(!hit.props.is_empty(), format!("{:?}", hit.props));
+        add(!hit.interactive, "passive".into());
+        add(hit.engaged_ms != 0, format!("engaged={}", hit.engaged_ms));
+        add(
+            hit.scroll.is_some(),
+            format!("scroll={}", hit.scroll.unwrap_or(0)),
+        );
+        if let Some(Revenue { milli, currency }) = hit.revenue {
+            add(
+                true,
+                format!("{milli} {}", String::from_utf8_lossy(&currency)),
+            );
+        }
+        add(!hit.numbers.is_empty(), format!("{:?}", hit.numbers));
+        line
+    }
+
+    #[test]
+    fn the_issues_example() {
+        let hits = read(
+            r#"{"v":1, "site":"WWW.example.com", "batch":"0123456789abcdef", "sent":12,
+                "events":[{"type":"pageview", "url":"https://example.com/a", "ref":"https://other.org/", "age":8200, "width":1440}]}"#,
+        );
+        expect![[r#"
+            Ok(
+                Hits {
+                    form: Batch,
+                    sites: [
+                        "example.com",
+                    ],
+                    batch: Some(
+                        "0123456789abcdef",
+                    ),
+                    contents: 0,
+                    sent_ms: 12,
+                    hits: [
+                        Hit {
+                            index: 0,
+                            kind: PageView,
+                            url: "https://example.com/a",
+                            referrer: "https://other.org/",
+                            age_ms: 8200,
+                            hash_mode: false,
+                            name: "",
+                            props: [],
+                            interactive: true,
+                            engaged_ms: 0,
+                            scroll: None,
+                            revenue: None,
+                            numbers: [
+                                (
+                                    Width,
+                                    1440,
+                                ),
+                            ],
+                        },
+                    ],
+                    dropped: [],
+                },
+            )
+        "#]]
+        .assert_debug_eq(&hits);
+    }
+
+    #[test]
+    fn kinds_and_their_fields() {
+        check(
+            r#"{"type":"pageview","url":"/a"},
+               {"url":"/a","type":null},
+               {"type":"event","url":"/a","name":" Signup ","props":{"plan":"pro","n":3,"x":1.5,"b":true,"none":null,"blank":"  ","list":[1],"map":{}},"interactive":false,"revenue":{"amount":"12.505","currency":"eur"}},
+               {"type":"event","url":"/a","name":404,"props":"{\"a\":\"b\"}"},
+               {"type":"event","url":"/a"},
+               {"type":"engagement","url":"/a","engaged":4200.4,"scroll":140},
+               {"type":"engagement","url":"/a","scroll":-1},
+               {"type":"engagement","url":"/a","engaged":1e300},
+               {"type":"click","url":"/a","name":"main>a","x":1234.4,"y":88,"width":1280},
+               {"type":"vitals","url":"/a","lcp":1234.5,"cls":0.1234,"inp":-5,"ttfb":60001},
+               {"type":"vitals","url":"/a","width":5},
+               {"type":"purchase","url":"/a"},
+               {"type":7,"url":"/a"}"#,
+            expect![[r#"
+                0 PageView /a
+                1 PageView /a
+                2 Custom /a name=Signup [("plan", "pro"), ("n", "3"), ("x", "1.5"), ("b", "true")] passive 12505 EUR
+                3 Custom /a name=404 [("a", "b")]
+                4 no_name
+                5 Engagement /a engaged=4200 scroll=100
+                6 nothing_measured
+                7 Engagement /a engaged=86400000
+                8 Click /a name=main>a [(Width, 1280), (ClickX, 1234), (ClickY, 88)]
+                9 Vitals /a [(Lcp, 1235), (Cls, 123)]
+                10 nothing_measured
+                11 bad_field
+                12 bad_field
+            "#]],
+        );
+    }
+
+    #[test]
+    fn one_bad_field_costs_one_event() {
+        check(
+            r#"{"url":"/a"}, {"url":5}, {"url":"/b","age":"x"}, {"url":"/c","ref":{}}, {"url":"/d","scroll":"x"},
+               {"url":"/e","width":"x"}, {"url":"/f","unknown":{"a":[{}]},"sessionId":5}, 7, null, "x", [1], {},
+               {"url":"/g","age":1e999}, {"url":"/h","ref":"\ud83d"}, {"url":"/i"}, {"url":"/j","url":"/k"}"#,
+            expect![[r#"
+                0 PageView /a
+                1 bad_field
+                2 bad_field
+                3 bad_field
+                4 bad_field
+                5 bad_field
+                6 PageView /f
+                7 malformed
+                8 malformed
+                9 malformed
+                10 malformed
+                11 bad_url
+                12 malformed
+                13 PageView /h ref=�
+                14 PageView /i
+                15 PageView /k
+            "#]],
+        );
+    }
+
+    #[test]
+    fn urls_that_can_be_pages() {
+        check(
+            r#"{"url":"https://e.com"}, {"url":"app://localhost/login"}, {"url":"//e.com/x"}, {"url":"a/b"}, {"url":"?q"},
+               {"url":""}, {"url":"  "}, {"url":"data:text/html,x"}, {"url":"javascript:alert(1)"}, {"url":"about:blank"},
+               {"url":"https://e com/"}, {"url":"https:///x"}, {"url":"http://a\"b/"}, {"url":"/a","hash":true}"#,
+            expect![[r#"
+                0 PageView https://e.com
+                1 PageView app://localhost/login
+                2 PageView //e.com/x
+                3 PageView a/b
+                4 PageView ?q
+                5 bad_url
+                6 bad_url
+                7 bad_url
+                8 bad_url
+                9 bad_url
+                10 bad_url
+                11 bad_url
+                12 bad_url
+                13 PageView /a hash
+            "#]],
+        );
+        let long = format!(
+            r#"{{"site":"e.com","events":[{{"url":"/{}"}}]}}"#,
+            "ü".repeat(3_000)
+        );
+        assert_eq!(
+            read(&long).unwrap().hits[0].url.len(),
+            4_095,
+            "cut, between characters"
+        );
+    }
+
+    #[test]
+    fn ages() {
+        check(
+            r#"{"url":"/","age":-5}, {"url":"/","age":86400000}, {"url":"/","age":86400001}, {"url":"/","age":1.6},
+               {"url":"/","timestamp":1714564799}, {"url":"/","timestamp":1714564799500}, {"url":"/","timestamp":1714564799.25},
+               {"url":"/","timestamp":"2024-05-01T13:59:00+02:00"}, {"url":"/","timestamp":"2024-05-01T12:00:09.5Z"},
+               {"url":"/","timestamp":"yesterday"}, {"url":"/","timestamp":true}, {"url":"/","timestamp":0},
+               {"url":"/","timestamp":-1e300}, {"url":"/","timestamp":1,"age":3}"#,
+            expect![[r#"
+                0 PageView /
+                1 PageView / age=86400000
+                2 too_old
+                3 PageView / age=2
+                4 PageView / age=1000
+                5 PageView / age=500
+                6 PageView / age=750
+                7 PageView / age=60000
+                8 PageView /
+                9 bad_field
+                10 bad_field
+                11 too_old
+                12 too_old
+                13 PageView / age=3
+            "#]],
+        );
+    }
+
+    #[test]
+    fn a_bare_array() {
+        check_body(
+            r#" [{"pathname":"/a","url":"https://e.com/b","referrer":"https://x.org","sessionId":"s1","timestamp":1714564799000},
+                 {"type":"page_view","pathname":"/a"}, {"type":"click","pathname":"/a"}, {"type":"click","pathname":"/a","x":5,"y":6},
+                 {"type":"engagement","pathname":"/a"}, {"type":"vitals","pathname":"/a","lcp":5}, {"type":"event","pathname":"/a"},
+                 {"type":"event","pathname":"/a","name":"x"}, {"type":"","pathname":"/a"}]"#,
+            expect![[r#"
+                0 PageView https://e.com/b ref=https://x.org age=1000
+                1 Custom /a name=page_view
+                2 Custom /a name=click
+                3 Click /a [(ClickX, 5), (ClickY, 6)]
+                4 Custom /a name=engagement
+                5 Vitals /a [(Lcp, 5)]
+                6 Custom /a name=event
+                7 Custom /a name=x
+                8 PageView /a
+            "#]],
+        );
+    }
+
+    #[test]
+    fn whose_site_it_is() {
+        let site = |body: &str, fallback: Option<&str>| {
+            batch(body.as_bytes(), fallback, NOW)
+                .map(|hits| hits.sites.join(","))
+                .unwrap_or_else(|reason| reason.name().to_owned())
+        };
+        let table = [
+            (r#"{"site":"www.E.com","events":[]}"#, None, "e.com"),
+            (r#"{"site":"e.com","events":[]}"#, Some("f.com"), "e.com"),
+            (r#"{"events":[]}"#, Some("f.com"), "f.com"),
+            (
+                r#"{"site":"","events":[{"url":"https://www.g.com/x"}]}"#,
+                None,
+                "g.com",
+            ),
+            (
+                r#"[{"pathname":"/a"},{"url":"https://g.com/x"}]"#,
+                None,
+                "g.com",
+            ),
+            (r#"[{"url":"https://g.com/x"}]"#, Some("f.com"), "f.com"),
+            (r#"[{"pathname":"/a"}]"#, None, "unknown_site"),
+            (r#"{"site":5,"events":[]}"#, None, "unknown_site"),
+        ];
+        for (body, fallback, expected) in table {
+            assert_eq!(site(body, fallback), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn requests_that_are_none() {
+        let table = [
+            ("", Reason::Malformed),
+            ("5", Reason::Malformed),
+            ("{}", Reason::Malformed),
+            (r#"{"site":"e.com"}"#, Reason::Malformed),
+            (r#"{"site":"e.com","events":{}}"#, Reason::Malformed),
+            (r#"{"site":"e.com","events":[}"#, Reason::Malformed),
+            (r#"{"site":"e.com","events":[]} x"#, Reason::Malformed),
+            (r#"{"v":2,"site":"e.com","events":[]}"#, Reason::Malformed),
+            (r#"[{"a":[[[[[[[1]]]]]]]}]"#, Reason::Malformed),
+            (
+                "{\"site\":\"e.com\",\"events\":[{\"url\":\"/\u{fffd}\"}",
+                Reason::Malformed,
+            ),
+        ];
+        for (body, reason) in table {
+            assert_eq!(read(body), Err(reason), "{body}");
+        }
+        assert_eq!(
+            batch(b"[{\"url\":\"http://e.com/\xff\"}]", None, NOW),
+            Err(Reason::Malformed),
+            "not UTF-8"
+        );
+        let long = format!(
+            r#"{{"site":"e.com","x":"{}","events":[]}}"#,
+            "x".repeat(MAX_BODY)
+        );
+        assert_eq!(read(&long), Err(Reason::Malformed));
+    }
+
+    #[test]
+    fn events_after_the_hundredth() {
+        let body = |n: usize| {
+            format!(
+                r#"{{"site":"e.com","events":[{}]}}"#,
+                vec![r#"{"url":"/"}"#; n].join(",")
+            )
+        };
+        let hits = read(&body(103)).unwrap();
+        assert_eq!(hits.hits.len(), 100);
+        assert_eq!(
+            hits.dropped,
+            [100, 101, 102].map(|index| (index, Reason::TooManyEvents))
+        );
+        assert_eq!(read(&body(1_001)), Err(Reason::TooManyEvents));
+    }
+
+    #[test]
+    fn batch_ids() {
+        let id = |id: &str| {
+            read(&format!(
+                r#"{{"site":"e.com","batch":{id},"sent":-3,"events":[]}}"#
+            ))
+            .unwrap()
+        };
+        assert_eq!(
+            id(r#""0123456789abcdef""#).batch.as_deref(),
+            Some("0123456789abcdef")
+        );
+        for other in [
+            r#""short""#,
+            "5",
+            "null",
+            r#""0123456789 abcdef""#,
+            &format!("{:?}", "x".repeat(65)),
+        ] {
+            assert_eq!(
+                (id(other).batch.as_ref(), id(other).sent_ms),
+                (None, 0),
+                "{other}"
+            );
+            assert_ne!(id(other).contents, 0, "the body tells a retry");
+        }
+        assert_ne!(id("5").contents, id("6").contents);
+    }
+
+    #[test]
+    fn limits_of_names_and_properties() {
+        let hits = |fields: &str| {
+            read(&format!(
+                r#"[{{"url":"http://e.com/","type":"event",{fields}}}]"#
+            ))
+            .unwrap()
+        };
+        let dropped = |fields: &str| {
+            hits(fields)
+                .dropped
+                .first()
+                .map_or("", |(_, reason)| reason.name())
+        };
+        let text = |n: usize| format!("{:?}", "x".repeat(n));
+        assert_eq!(dropped(&format!(r#""name":{}"#, text(120))), "");
+        assert_eq!(dropped(&format!(r#""name":{}"#, text(121))), "bad_field");
+        assert_eq!(
+            dropped(&format!(r#""name":"a","props":{{{}:"v"}}"#, text(300))),
+            ""
+        );
+        assert_eq!(
+            dropped(&format!(r#""name":"a","props":{{{}:"v"}}"#, text(301))),
+            "bad_field"
+        );
+        assert_eq!(
+            dropped(&format!(r#""name":"a","props":{{"k":{}}}"#, text(2_000))),
+            ""
+        );
+        assert_eq!(
+            dropped(&format!(r#""name":"a","props":{{"k":{}}}"#, text(2_001))),
+            "bad_field"
+        );
+        let many: Vec<String> = (0..35).map(|n| format!(r#""k{n}":{n}"#)).collect();
+        let props = hits(&format!(
+            r#""name":"a","props":{{"none":null,{}}}"#,
+            many.join(",")
+        ))
+        .hits[0]
+            .props
+            .clone();
+        assert_eq!(
+            (props.len(), props[29].0.as_str()),
+            (30, "k29"),
+            "the first thirty that have a value"
+        );
+    }
+
+    /// JSON that is nearly a batch: right keys, any values.
+    fn nearly() -> impl Strategy<Value = String> {
+        let value = prop_oneof![
+            "[0-9]{1,20}",
+            "-?[0-9]{1,3}\\.[0-9]{1,3}e[0-9]{1,2}",
+            Just("null".to_owned()),
+            Just("true".to_owned()),
+            Just("[]".to_owned()),
+            Just(r#"{"amount":1,"currency":"EUR","a":{}}"#.to_owned()),
+            any::<String>().prop_map(|text| format!("{:?}", text)),
+            "https?://[a-z.@:]{0,9}/[a-z%?#&=]{0,9}".prop_map(|url| format!("\"{url}\"")),
+        ];
+        let key = prop::sample::select(vec![
+            "type",
+            "url",
+            "pathname",
+            "ref",
+            "age",
+            "timestamp",
+            "name",
+            "props",
+            "interactive",
+            "engaged",
+            "scroll",
+            "revenue",
+            "hash",
+            "width",
+            "x",
+            "y",
+            "lcp",
+            "cls",
+            "other",
+        ]);
+        let event = prop::collection::vec((key, value.clone()), 0..5).prop_map(|fields| {
+            format!(
+                "{{{}}}",
+                fields
+                    .iter()
+                    .map(|(k, v)| format!("{k:?}:{v}"))
+                    .collect::<Vec<_>>()
+                    .join(",")
+            )
+        });
+        (prop::collection::vec(event, 0..4), value).prop_map(|(events, site)| {
+            format!(r#"{{"site":{site},"events":[{}]}}"#, events.join(","))
         })
     }
-}
 
-fn parse(body: &[u8]) -> serde_json::Result<RawBatch<'_>> {
-    serde_json::from_slice(body)
-}
-
-/// The same, with each event read on its own, so that one that cannot be read harms no other. Slower.
-fn parse_one_by_one(body: &[u8]) -> serde_json::Result<RawBatch<'_>> {
-    #[derive(serde::Deserialize)]
-    struct Outer<'a> {
-        #[serde(borrow, default)]
-        v: Option<&'a RawValue>,
-        #[serde(borrow, default)]
-        site: Option<&'a RawValue>,
-        #[serde(borrow, default)]
-        batch: Option<&'a RawValue>,
-        #[serde(borrow, default)]
-        sent: Option<&'a RawValue>,
-        #[serde(borrow)]
-        events: Vec<&'a RawValue>,
-    }
-    fn read<'a>(value: Option<&'a RawValue>) -> Json<'a> {
-        value
-            .and_then(|value| serde_json::from_str(value.get()).ok())
-            .unwrap_or_default()
-    }
-    let bare = body.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'[');
-    let outer = if bare {
-        Outer {
-            v: None,
-            site: None,
-            batch: None,
-            sent: None,
-            events: serde_json::from_slice(body)?,
+    proptest! {
+        #[test]
+        fn any_bytes_are_survived(body in any::<Vec<u8>>()) {
+            let _ = batch(&body, None, NOW);
         }
-    } else {
-        serde_json::from_slice(body)?
-    };
-    let count = outer.events.len();
-    let events = outer.events.into_iter().take(MAX_EVENTS);
-    let events = events
-        .map(|raw| serde_json::from_str(raw.get()).unwrap_or(RawElement::Other))
-        .collect();
-    Ok(RawBatch {
-        form: if bare { Form::Bare } else { Form::Batch },
-        v: read(outer.v),
-        site: read(outer.site),
-        batch: read(outer.batch),
-        sent: read(outer.sent),
-        events: RawEvents::Read { events, count },
-    })
-}
 
-impl<'de: 'a, 'a> Deserialize<'de> for RawBatch<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ObjectOrList;
-        impl<'de> Visitor<'de> for ObjectOrList {
-            type Value = RawBatch<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("a batch, or a list of events")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawBatch<'de>, A::Error> {
-                let mut raw = RawBatch::default();
-                while let Some(Key(key)) = map.next_key()? {
-                    match &*key {
-                        "v" => raw.v = map.next_value()?,
-                        "site" => raw.site = map.next_value()?,
-                        "batch" => raw.batch = map.next_value()?,
-                        "sent" => raw.sent = map.next_value()?,
-                        "events" => raw.events = map.next_value()?,
-                        _ => drop(map.next_value::<IgnoredAny>()?),
-                    }
-                }
-                Ok(raw)
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<RawBatch<'de>, A::Error> {
-                Ok(RawBatch {
-                    form: Form::Bare,
-                    events: EventsVisitor.visit_seq(list)?,
-                    ..RawBatch::default()
-                })
+        #[test]
+        fn of_nearly_a_batch_each_event_is_kept_or_named(body in nearly(), now in any::<i64>()) {
+            if let Ok(hits) = batch(body.as_bytes(), Some("e.com"), now) {
+                let mut all: Vec<u32> = hits.hits.iter().map(|hit| hit.index).chain(hits.dropped.iter().map(|d| d.0)).collect();
+                all.sort();
+                prop_assert_eq!(&all, &(0..all.len() as u32).collect::<Vec<_>>());
+                prop_assert!(hits.hits.iter().all(|hit| (0..=MAX_AGE_MS).contains(&hit.age_ms)));
             }
         }
-        deserializer.deserialize_any(ObjectOrList)
-    }
-}
 
-struct EventsVisitor;
-
-impl<'de> Visitor<'de> for EventsVisitor {
-    type Value = RawEvents<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("a list of events")
-    }
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<RawEvents<'de>, A::Error> {
-        let mut events = Vec::new();
-        let mut count = 0;
-        while events.len() < MAX_EVENTS {
-            let Some(event) = list.next_element()? else {
-                return Ok(RawEvents::Read { events, count });
-            };
-            events.push(event);
-            count += 1;
+        #[test]
+        fn a_broken_event_harms_no_other(break_at in 0usize..3) {
+            let mut events = [r#"{"url":"http://e.com/0"}"#, r#"{"url":"http://e.com/1"}"#, r#"{"url":"http://e.com/2"}"#];
+            events[break_at] = r#"{"url":"http://e.com/x","age":1e999}"#;
+            let hits = read(&format!("[{}]", events.join(","))).unwrap();
+            prop_assert_eq!(hits.hits.len(), 2);
+            prop_assert_eq!(hits.dropped, [(break_at as u32, Reason::Malformed)]);
         }
-        while list.next_element::<IgnoredAny>()?.is_some() {
-            count += 1;
-        }
-        Ok(RawEvents::Read { events, count })
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for RawEvents<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_seq(EventsVisitor)
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for RawElement<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Element;
-        impl<'de> Visitor<'de> for Element {
-            type Value = RawElement<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("an event")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawElement<'de>, A::Error> {
-                let mut event = Box::<RawEvent>::default();
-                while let Some(Key(key)) = map.next_key()? {
-                    match event.field(&key) {
-                        Some(field) => *field = map.next_value()?,
-                        None => drop(map.next_value::<IgnoredAny>()?),
-                    }
-                }
-                Ok(RawElement::Event(event))
-            }
-            fn visit_seq<A: SeqAccess<'de>>(
-                self,
-                mut list: A,
-            ) -> Result<RawElement<'de>, A::Error> {
-                while list.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(RawElement::Other)
-            }
-            fn visit_unit<E>(self) -> Result<RawElement<'de>, E> {
-                Ok(RawElement::Other)
-            }
-            fn visit_bool<E>(self, _: bool) -> Result<RawElement<'de>, E> {
-                Ok(RawElement::Other)
-            }
-            fn visit_i64<E>(self, _: i64) -> Result<RawElement<'de>, E> {
-                Ok(RawElement::Other)
-            }
-            fn visit_u64<E>(self, _: u64) -> Result<RawElement<'de>, E> {
-                Ok(RawElement::Other)
-            }
-            fn visit_f64<E>(self, _: f64) -> Result<RawElement<'de>, E> {
-                Ok(RawElement::Other)
-            }
-            fn visit_str<E>(self, _: &str) -> Result<RawElement<'de>, E> {
-                Ok(RawElement::Other)
-            }
-        }
-        deserializer.deserialize_any(Element)
     }
 }
