@@ -153,9 +153,15 @@ fn warm(batches: &Remembered, day: &DayState, block: &Block) -> u64 {
     let mut touched = 0;
     for batch in &block.batches {
         touched ^= u64::from(batches.contains(batch.id));
-        let Some(visitor) = batch.visitor.and_then(|v| day.visits.find(v)) else { continue };
+        let Some(visitor) = batch.visitor.and_then(|v| day.visits.find(v)) else {
+            continue;
+        };
         let youngest = day.visits.visitors[visitor as usize].youngest;
-        touched ^= day.visits.visits.get(youngest as usize).map_or(0, |visit| u64::from(visit.start));
+        touched ^= day
+            .visits
+            .visits
+            .get(youngest as usize)
+            .map_or(0, |visit| u64::from(visit.start));
     }
     touched
 }

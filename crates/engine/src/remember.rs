@@ -75,7 +75,9 @@ impl Remembered {
 
     pub fn contains(&self, id: u64) -> bool {
         let (ids, first) = (&self.ids, self.first);
-        self.index.find(id, |&n| ids[n.wrapping_sub(first) as usize] == id).is_some()
+        self.index
+            .find(id, |&n| ids[n.wrapping_sub(first) as usize] == id)
+            .is_some()
     }
 
     fn push(&mut self, id: u64, minute: i64) {
