@@ -34,6 +34,9 @@ pub enum Command {
     Key(KeyCommand),
     /// Ask a question about a site and print the report as JSON
     Query(QueryArgs),
+    /// Bring in history: import, list and remove
+    #[command(subcommand)]
+    Import(ImportCommand),
     /// Make a new one-time link to sign in with
     SignIn(SignInArgs),
 }
@@ -146,12 +149,15 @@ pub enum ImportCommand {
         /// The files, oldest first; `-` is standard input
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
-        /// The site that they belong to
+        /// The site that they belong to; created if it is new, with days in UTC
         #[arg(long, value_name = "DOMAIN")]
         site: String,
         /// Count agents that say they are machines
         #[arg(long)]
         keep_bots: bool,
+        /// A city database in MaxMind's format [env: PASSERBY_GEO]
+        #[arg(long, value_name = "FILE")]
+        geo: Option<PathBuf>,
         #[command(flatten)]
         store: StoreArgs,
     },

@@ -2,14 +2,17 @@
 //! a server runs on the same store, and the server shows within a second what they brought.
 
 use crate::answer::Source;
-use crate::cli::{Cli, Command, KeyCommand, QueryArgs, SignInArgs, SiteCommand};
+use crate::cli::{Cli, Command, ImportCommand, KeyCommand, QueryArgs, SignInArgs, SiteCommand};
 use crate::config::{self, Config, Environment};
-use crate::sites::{Added, Sites};
+use crate::import::{self, AccessLog, Outcome};
+use crate::sites::{self, Added, Sites};
 use crate::store::{self, Store};
 use crate::web::{AskError, ask};
 use crate::{app, keys, signin};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Parser;
+use passerby_engine::enrich::Tables;
+use passerby_engine::place;
 use std::ffi::OsString;
 use std::io::{BufRead, Write};
 use std::process::ExitCode;
@@ -41,6 +44,7 @@ fn dispatch(cli: Cli, environment: Environment) -> Result<()> {
         Command::Site(command) => block_on(site(command, environment)),
         Command::Key(command) => block_on(key(command, environment)),
         Command::Query(args) => block_on(query(args, environment)),
+        Command::Import(command) => block_on(import(command, environment)),
         Command::SignIn(args) => block_on(sign_in(args, environment)),
     }
 }
@@ -101,7 +105,8 @@ async fn site(command: SiteCommand, environment: Environment<'_>) -> Result<()> 
         }
         SiteCommand::Remove { domain, yes, store } => {
             let domain = config::domain(&domain)?;
-            let sites = Sites::open(open(store, environment)?).await?;
+            let store = open(store, environment)?;
+            let sites = Sites::open(store.clone()).await?;
             if sites.get(&domain, now_ms).await?.is_none() {
                 bail!("there is no site {domain}");
             }
@@ -118,9 +123,12 @@ async fn site(command: SiteCommand, environment: Environment<'_>) -> Result<()> 
                     bail!("that is not {domain}: nothing was removed");
                 }
             }
-            if !sites.remove(&domain).await? {
-                bail!("there is no site {domain}");
-            }
+            let removed = sites.remove(&domain).await?;
+            let id = removed.with_context(|| format!("there is no site {domain}"))?;
+            let erased = sites::erase(&store, id).await;
+            erased.with_context(|| {
+                format!("{domain} is counted no more, but its counts are not all erased")
+            })?;
             say(&format!("Removed {domain}."))
         }
     }
@@ -173,6 +181,81 @@ async fn query(args: QueryArgs, environment: Environment<'_>) -> Result<()> {
         Ok(report) => say(&report),
         Err(AskError::Query(sentence)) => bail!("{sentence}"),
         Err(AskError::Store(error)) => Err(error.into()),
+    }
+}
+
+async fn import(command: ImportCommand, environment: Environment<'_>) -> Result<()> {
+    let now_ms = (app::system_clock())();
+    match command {
+        ImportCommand::AccessLog {
+            files,
+            site,
+            keep_bots,
+            geo,
+            store,
+        } => {
+            let places = match geo.or_else(|| environment("PASSERBY_GEO").map(Into::into)) {
+                None => place::Tables::new(),
+                Some(file) => std::fs::read(&file)
+                    .map_err(|e| e.to_string())
+                    .and_then(place::Tables::with_database)
+                    .map_err(|e| anyhow!("{} cannot be used: {e}", file.display()))?,
+            };
+            let domain = config::domain(&site)?;
+            let store = open(store, environment)?;
+            let sites = Sites::open(store.clone()).await?;
+            if sites.add(&domain, None, now_ms).await? == Added::New {
+                say(&format!("Added {domain}, with days in UTC."))?;
+            }
+            let site = find_site(&store, &domain, now_ms).await?;
+            let from = site.stored.zones.iter().map(|(from_ms, _)| *from_ms);
+            let rules = from
+                .map(|from_ms| (from_ms, site.rules(from_ms).clone()))
+                .collect();
+            let mut key = [0; 16];
+            getrandom::fill(&mut key).context("the system's random generator does not answer")?;
+            let what = AccessLog { files, keep_bots };
+            let outcome =
+                import::run(&*store, rules, &Tables::new(key, places), &what, now_ms).await?;
+            let summary = import::summary(&outcome, &domain);
+            match outcome {
+                Outcome::Nothing(_) => bail!("{}", summary.trim_end()),
+                _ => say(summary.trim_end()),
+            }
+        }
+        ImportCommand::List { store } => {
+            let store = open(store, environment)?;
+            let sites = Sites::open(store.clone()).await?.all(now_ms).await?;
+            for (id, unit, entry) in import::list(&*store).await? {
+                // Those of a site that was removed are no longer anybody's.
+                let Some(site) = sites.iter().find(|site| site.id == id) else {
+                    continue;
+                };
+                let (views, visitors) = (entry.tally.pageviews, entry.visitors);
+                say(&format!(
+                    "{unit:016x}\t{}\t{} to {}\t{views} page views\t{visitors} visitors\t{}",
+                    site.domain(),
+                    entry.first,
+                    entry.last,
+                    entry.files.join(", ")
+                ))?;
+            }
+            Ok(())
+        }
+        ImportCommand::Remove { id, store } => {
+            let store = open(store, environment)?;
+            let unit = u64::from_str_radix(&id, 16).ok();
+            let removed = match unit {
+                Some(unit) => import::remove(&*store, unit).await?,
+                None => None,
+            };
+            let (_, entry) = removed
+                .with_context(|| format!("there is no import {id}: `passerby import list`"))?;
+            say(&format!(
+                "Removed {id}: {} page views.",
+                import::grouped(entry.tally.pageviews)
+            ))
+        }
     }
 }
 

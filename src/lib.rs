@@ -31,3 +31,5 @@ pub mod store;
 pub mod folder;
 
 pub mod answer;
+
+pub mod import;

@@ -220,8 +220,8 @@ pub async fn overview(
 ) -> Answer {
     let now_ms = app.now_ms();
     let site = find(&app, viewer, &domain, now_ms).await?;
-    let view = View::parse(query.as_deref().unwrap_or(""));
     let bounds = app.answers.bounds(site.id).await?;
+    let view = view(&site, query.as_deref().unwrap_or(""), now_ms, bounds);
     let seen = visible(&app, viewer, now_ms).await?;
     let shell = shell(viewer, &seen, Some(&site));
     let scene = scene(&site, &view, now_ms, bounds);
@@ -255,6 +255,15 @@ pub async fn overview(
         ));
     }
     Ok(page(StatusCode::OK, &headers, shown.render()))
+}
+
+/// What an address asks of a site.
+fn view(site: &Site, query: &str, now_ms: i64, bounds: Option<(Day, Day)>) -> View {
+    let today = time::local(&site.rules(now_ms).zone, now_ms).day;
+    match bounds {
+        Some((first, _)) if first >= today => View::parse_new(query),
+        _ => View::parse(query),
+    }
 }
 
 fn scene<'a>(site: &'a Site, view: &'a View, now_ms: i64, bounds: Option<(Day, Day)>) -> Scene<'a> {
@@ -381,8 +390,8 @@ pub async fn list(
     let now_ms = app.now_ms();
     let site = find(&app, viewer, &domain, now_ms).await?;
     let (panel, list) = lists::find(&slug).ok_or(WebError::NotFound)?;
-    let view = View::parse(query.as_deref().unwrap_or(""));
     let bounds = app.answers.bounds(site.id).await?;
+    let view = view(&site, query.as_deref().unwrap_or(""), now_ms, bounds);
     let scene = scene(&site, &view, now_ms, bounds);
     let window = scene.window();
     let reports = app

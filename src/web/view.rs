@@ -8,6 +8,8 @@ use passerby_engine::query::{Interval, Metric, Period};
 #[derive(Clone, PartialEq, Debug)]
 pub struct View {
     pub period: Period,
+    /// What is shown when the address names no period.
+    pub usual: Period,
     /// The figure in the chart.
     pub metric: Metric,
     /// The chart's steps, if not the ones that fit best.
@@ -31,6 +33,16 @@ pub const FIGURES: [Metric; 6] = [
 impl View {
     /// Reads an address's query. What is not understood is as if it were not there.
     pub fn parse(query: &str) -> View {
+        View::of(query, Period::DEFAULT)
+    }
+
+    /// The same for a site whose first day is today: a month of which there is but one day would be a
+    /// picture of nothing.
+    pub fn parse_new(query: &str) -> View {
+        View::of(query, Period::Today)
+    }
+
+    fn of(query: &str, usual: Period) -> View {
         let pairs = || query.split('&').filter_map(|pair| pair.split_once('='));
         let value = |name: &str| {
             pairs()
@@ -41,7 +53,8 @@ impl View {
             .and_then(Metric::from_key)
             .filter(|metric| FIGURES.contains(metric));
         View {
-            period: Period::from_url(query).unwrap_or(Period::DEFAULT),
+            period: Period::from_url(query).unwrap_or(usual.clone()),
+            usual,
             metric: metric.unwrap_or(Metric::Visitors),
             by: value("by").and_then(Interval::from_key),
             tabs: std::array::from_fn(|i| {
@@ -61,7 +74,7 @@ impl View {
     /// names and dates, so nothing to escape.
     pub fn query(&self) -> String {
         let mut pairs: Vec<String> = Vec::new();
-        if self.period != Period::DEFAULT {
+        if self.period != self.usual {
             pairs.push(self.period.to_url());
         }
         pairs.extend(

@@ -4,12 +4,13 @@ use super::dates;
 use super::words;
 use maud::{Markup, html};
 
-/// Visits (or whatever `unit` names) by weekday (Monday first) and hour.
+/// How many of what is named, by weekday (Monday first) and hour.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Heat {
     pub cells: [[i64; 24]; 7],
-    /// `visits`.
-    pub unit: &'static str,
+    /// `page view`, `page views`.
+    pub one: &'static str,
+    pub many: &'static str,
 }
 
 /// The step of a cell, 0 for none and 1 to 5: a fifth of the busiest hour each.
@@ -34,7 +35,7 @@ pub fn render(heat: &Heat) -> Markup {
     html! {
         section.panel #hours data-live aria-labelledby="hours-h" {
             h2.vh #hours-h { "When people come" }
-            div.tabs aria-hidden="true" { span aria-current="true" { "When people come" } em { (heat.unit) span.wide-only { " by weekday and hour" } } }
+            div.tabs aria-hidden="true" { span aria-current="true" { "When people come" } em { (heat.many) span.wide-only { " by weekday and hour" } } }
             svg.heat aria-hidden="true" {
                 @for weekday in 0..7 {
                     text.day x="0" y=(percent((weekday as f64 + 0.5) * 100.0 / 7.0)) dy="4" { (dates::weekday_name(weekday)) }
@@ -43,7 +44,7 @@ pub fn render(heat: &Heat) -> Markup {
                     @let n = heat.cells[weekday][hour];
                     rect class={ (NAMES[step(n, most) as usize]) @if busiest == Some((weekday, hour)) { " hot" } }
                         x=(percent(hour as f64 * 100.0 / 24.0)) y=(percent(weekday as f64 * 100.0 / 7.0)) width="3.85%" height="12.8%" {
-                        @if n > 0 { title { (dates::weekday_name(weekday)) " " (format!("{hour:02}")) ":00, " (words::count(n)) " " (heat.unit) } }
+                        @if n > 0 { title { (dates::weekday_name(weekday)) " " (format!("{hour:02}")) ":00, " (words::many(n, heat.one, heat.many)) } }
                     }
                 }
                 @for hour in (0..24).step_by(3) {
@@ -51,7 +52,7 @@ pub fn render(heat: &Heat) -> Markup {
                 }
             }
             @if let Some((weekday, hour)) = busiest {
-                p.note { "Busiest: " b { (dates::LONG_WEEKDAYS[weekday]) " " (format!("{hour:02}–{:02} h", hour + 1)) } ", " (words::count(most)) " " (heat.unit) "." }
+                p.note { "Busiest: " b { (dates::LONG_WEEKDAYS[weekday]) " " (format!("{hour:02}–{:02} h", hour + 1)) } ", " (words::many(most, heat.one, heat.many)) "." }
             }
         }
     }

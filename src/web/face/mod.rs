@@ -11,6 +11,7 @@ pub mod figures;
 pub mod first;
 pub mod heat;
 pub mod icons;
+pub mod lede;
 pub mod now;
 pub mod overview;
 pub mod panel;

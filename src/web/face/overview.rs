@@ -3,6 +3,7 @@
 use super::chart::Chart;
 use super::figures::{self, Figure};
 use super::heat::{self, Heat};
+use super::lede::Lede;
 use super::panel::Panel;
 use super::shell::Shell;
 use maud::{Markup, html};
@@ -12,8 +13,8 @@ pub struct Overview {
     pub shell: Shell,
     /// Read aloud, not shown: `example.com, last 28 days`.
     pub heading: String,
-    /// A remark that stands above the figures: an approximate day.
-    pub flags: Vec<String>,
+    /// How yesterday was, where the page is about now.
+    pub lede: Option<Lede>,
     pub content: Content,
 }
 
@@ -43,7 +44,7 @@ impl Overview {
     pub fn render(&self) -> Markup {
         self.shell.render(html! {
             h1.vh { (self.heading) }
-            @for flag in &self.flags { p.flag role="status" { (flag) } }
+            @if let Some(lede) = &self.lede { (lede.render()) }
             @match &self.content {
                 Content::Full { figures, chart, panels, heat, small } => {
                     (figures::render(figures))

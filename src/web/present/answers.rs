@@ -1,6 +1,6 @@
 //! What an overview asks, and the answers by name.
 
-use super::Scene;
+use super::{Scene, lede};
 use crate::web::lists::{List, PANELS, PanelOf};
 use crate::web::window::{self, Window};
 use passerby_engine::event::{Day, Text};
@@ -52,6 +52,7 @@ pub fn questions(scene: &Scene, window: &Window) -> Vec<Query> {
         queries.push(Query::totals(those.clone(), zone));
         queries.extend(shown().flat_map(|list| [top(list, &these), top(list, &those)]));
     }
+    queries.extend(lede::questions(scene, window));
     queries
 }
 
@@ -67,6 +68,8 @@ pub(super) struct Answers {
     pub(super) before_totals: Counts,
     pub(super) pair: Option<(Counts, Counts)>,
     pub(super) list_pairs: Vec<(Report, Report)>,
+    /// What [`lede::questions`] asked.
+    pub(super) lede: Vec<Report>,
 }
 
 pub(super) fn totals(report: Option<Report>) -> Counts {
@@ -105,6 +108,7 @@ impl Answers {
                 .map(|_| (next().unwrap_or_else(empty), next().unwrap_or_else(empty)))
                 .collect();
         }
+        let lede = reports.collect();
         Answers {
             totals: total,
             series,
@@ -115,6 +119,7 @@ impl Answers {
             before_totals,
             pair,
             list_pairs,
+            lede,
         }
     }
 }

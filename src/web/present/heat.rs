@@ -1,13 +1,17 @@
 //! The picture of the week, from hours.
 
+use super::Scene;
 use super::steps::{day_of, hour_of};
 use crate::web::face::dates;
 use crate::web::face::heat::Heat;
 use crate::web::window::{self, Window};
 use passerby_engine::query::Report;
 
-pub(super) fn heat(window: &Window, hours: &Report) -> Option<Heat> {
-    if window::length(&window.days) < 2 {
+/// None until a week has been counted: a weekday that has not come yet is not a quiet one.
+pub(super) fn heat(scene: &Scene, window: &Window, hours: &Report) -> Option<Heat> {
+    let begun = scene.bounds.map_or(window.today, |(first, _)| first);
+    let counted = begun.max(*window.days.start())..=*window.days.end();
+    if window::length(&counted) < 7 {
         return None;
     }
     let mut cells = [[0i64; 24]; 7];
@@ -19,6 +23,7 @@ pub(super) fn heat(window: &Window, hours: &Report) -> Option<Heat> {
     }
     cells.iter().flatten().any(|n| *n > 0).then_some(Heat {
         cells,
-        unit: "page views",
+        one: "page view",
+        many: "page views",
     })
 }

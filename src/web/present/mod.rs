@@ -6,6 +6,7 @@ mod answers;
 mod chart;
 mod figures;
 mod heat;
+mod lede;
 mod list;
 mod panels;
 mod steps;
@@ -49,11 +50,10 @@ impl Scene<'_> {
 
     /// What the top bar and the foot say; `shell` brings what is the same for all sites.
     fn shell(&self, shell: Shell, title: String, window: &Window) -> Shell {
-        let mut foot = vec![format!(
-            "All times in {} ({}).",
-            self.zone_name,
-            utc(self.zone, self.now_ms)
-        )];
+        let mut foot = vec![match utc(self.zone, self.now_ms) {
+            utc if utc == self.zone_name => format!("All times in {utc}."),
+            utc => format!("All times in {} ({utc}).", self.zone_name),
+        }];
         if self
             .bounds
             .is_some_and(|(first, _)| window.days.start() < &first)
@@ -175,7 +175,7 @@ pub fn overview(scene: &Scene, window: &Window, reports: Vec<Report>, shell: She
         return Overview {
             shell,
             heading,
-            flags: Vec::new(),
+            lede: None,
             content: nothing(scene, window),
         };
     }
@@ -195,14 +195,14 @@ pub fn overview(scene: &Scene, window: &Window, reports: Vec<Report>, shell: She
         heat: answers
             .hours
             .as_ref()
-            .and_then(|hours| heat::heat(window, hours))
+            .and_then(|hours| heat::heat(scene, window, hours))
             .map(Box::new),
         small,
     };
     Overview {
         shell,
         heading,
-        flags: Vec::new(),
+        lede: lede::lede(scene, window, &answers.lede),
         content,
     }
 }

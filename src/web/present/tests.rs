@@ -77,6 +77,9 @@ fn told(counted: &str, asked: &str) -> String {
             text += &format!("{name}: {days} {href}\n");
         }
     }
+    if let Some(lede) = &page.lede {
+        text += &format!("{lede:?}\n");
+    }
     match &page.content {
         Content::Nothing { days, elsewhere } => text += &format!("nothing {days}; {elsewhere:?}\n"),
         Content::Full {
@@ -318,4 +321,88 @@ fn a_period_without_anything_leads_to_the_days_that_have_something() {
             * Visitors are counted afresh each day: someone who returns tomorrow counts again.
         "#]],
     );
+}
+
+/// What is said of yesterday, Sun 22 Nov, of visitors from two sources to two pages: `day: source page visitors`.
+fn said(counted: &str) -> String {
+    let mut data = Data::new();
+    for line in counted.lines().map(str::trim) {
+        let (when, rest) = line.split_once(": ").expect("when: what");
+        let cell = |value: &str, n: &str| {
+            let counts = Counts {
+                visitors: n.parse().expect("a number"),
+                visits: 1,
+                pageviews: 1,
+                ..Counts::default()
+            };
+            Rollup {
+                cells: vec![(Text::new(value), counts)],
+            }
+        };
+        let parts: Vec<&str> = rest.split(' ').collect();
+        data.push((
+            day(when),
+            Dim::Source,
+            cell(parts[0].trim_matches('-'), parts[2]),
+        ));
+        data.push((day(when), Dim::Page, cell(parts[1], parts[2])));
+        data.push((day(when), Dim::Total, cell("", parts[2])));
+    }
+    let (zone, view) = (gallery::berlin(), View::parse(""));
+    let scene = Scene {
+        domain: "example.com",
+        zone: &zone,
+        zone_name: "Europe/Berlin",
+        now_ms: NOW_MS,
+        bounds: gallery::bounds(&data),
+        view: &view,
+    };
+    let window = scene.window();
+    let page = overview(
+        &scene,
+        &window,
+        gallery::answer(&data, &questions(&scene, &window)),
+        Shell::default(),
+    );
+    let html = page
+        .lede
+        .map_or("nothing".to_string(), |lede| lede.render().into_string());
+    let mut text = String::new();
+    for part in html.split('<') {
+        text += part.split_once('>').map_or(part, |(_, text)| text);
+    }
+    text
+}
+
+#[test]
+fn yesterday_is_told_against_what_is_usual() {
+    let month = "2026-10-25: Google / 100
+                 2026-11-01: Google / 110
+                 2026-11-08: Google / 900
+                 2026-11-15: Google / 90";
+    let table = [
+        (month, "2026-11-22: Google / 112"),
+        (
+            month,
+            "2026-11-22: Google / 105\n2026-11-22: Lobsters /blog 45",
+        ),
+        (month, "2026-11-22: - /blog 2100"),
+        (month, "2026-11-22: Google / 20"),
+        (month, "2026-11-21: Google / 20"),
+        ("2026-11-15: Google / 100", "2026-11-22: Google / 900"),
+        ("2026-10-25: Google / 3", "2026-11-22: Google / 9"),
+    ];
+    let told: String = table
+        .iter()
+        .map(|(month, day)| said(&format!("{month}\n{day}")) + "\n")
+        .collect();
+    expect![[r#"
+        Yesterday 112 people passed by, about as many as on a usual Sunday.
+        Yesterday 150 people passed by, 43% more than on a usual Sunday. Most of the rise came from Lobsters, most of it to /blog.
+        Yesterday 2,100 people passed by, 20× as many as on a usual Sunday. Most of the rise came from no known source, most of it to /blog.
+        Yesterday 20 people passed by, 81% fewer than on a usual Sunday. Most of the fall was in visitors from Google, most of it to /.
+        Yesterday nobody passed by; on a usual Sunday 105 people do.
+        nothing
+        nothing
+    "#]].assert_eq(&told);
 }
