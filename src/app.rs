@@ -82,10 +82,12 @@ impl App {
         })
     }
 
-    /// Answers what waits, folds it, and publishes a checkpoint. To be called once nothing is accepted any more.
+    /// Answers what waits, folds it, publishes a checkpoint, and closes the store. To be called once nothing is accepted any more.
     pub async fn close(&self) {
         self.committer.close().await;
         self.folder.close().await;
+        // An error has been told by whoever met it; the log is whole in any case.
+        let _ = self.store.close().await;
     }
 
     /// Now, Unix milliseconds.

@@ -5,7 +5,7 @@ use crate::answer::Source;
 use crate::cli::{Cli, Command, ImportCommand, KeyCommand, QueryArgs, SignInArgs, SiteCommand};
 use crate::config::{self, Config, Environment};
 use crate::import::{self, AccessLog, Outcome};
-use crate::sites::{Added, Sites};
+use crate::sites::{self, Added, Sites};
 use crate::store::{self, Store};
 use crate::web::{AskError, ask};
 use crate::{app, keys, signin};
@@ -105,7 +105,8 @@ async fn site(command: SiteCommand, environment: Environment<'_>) -> Result<()> 
         }
         SiteCommand::Remove { domain, yes, store } => {
             let domain = config::domain(&domain)?;
-            let sites = Sites::open(open(store, environment)?).await?;
+            let store = open(store, environment)?;
+            let sites = Sites::open(store.clone()).await?;
             if sites.get(&domain, now_ms).await?.is_none() {
                 bail!("there is no site {domain}");
             }
@@ -122,9 +123,12 @@ async fn site(command: SiteCommand, environment: Environment<'_>) -> Result<()> 
                     bail!("that is not {domain}: nothing was removed");
                 }
             }
-            if !sites.remove(&domain).await? {
-                bail!("there is no site {domain}");
-            }
+            let removed = sites.remove(&domain).await?;
+            let id = removed.with_context(|| format!("there is no site {domain}"))?;
+            let erased = sites::erase(&store, id).await;
+            erased.with_context(|| {
+                format!("{domain} is counted no more, but its counts are not all erased")
+            })?;
             say(&format!("Removed {domain}."))
         }
     }

@@ -12,6 +12,7 @@
 //! The log is trimmed only up to the checkpoint before last, so that a reader of the last one finds its tail.
 
 use crate::answer::Live;
+use crate::sites;
 use crate::store::{self, Checkpoint, Kind, LIVE, Position, Put, Store};
 use passerby_engine::block::decode_flush;
 use passerby_engine::event::{Day, SiteId};
@@ -385,15 +386,32 @@ struct Changes {
     reason = "closing a day must look like one moment; the folder's thread alone waits"
 )]
 async fn checkpoint(shared: &Shared, dirty: &BTreeSet<(SiteId, Day)>) -> store::Result<()> {
-    let closed = shared.live().fold.state.over();
-    let mut changes = Changes {
-        closed,
-        ..Changes::default()
+    let removed = sites::removed(&*shared.store).await?;
+    let (gone, closed) = {
+        let state = &shared.live().fold.state;
+        let gone = state.days.keys().copied();
+        let gone: Vec<_> = gone.filter(|(site, _)| removed.contains(site)).collect();
+        let mut closed = state.over();
+        closed.retain(|key| !gone.contains(key));
+        (gone, closed)
     };
-    for &(site, day) in &changes.closed {
+    let mut changes = Changes::default();
+    for &(site, day) in &closed {
         let puts = close_day(shared, site, day).await?;
         changes.puts.extend(puts);
     }
+    // Of a site that was removed nothing is kept, whatever of it the log still held.
+    for &(site, day) in &gone {
+        let (unit, bytes, totals) = (LIVE, None, None);
+        changes.puts.push(Put::State { site, day, bytes });
+        changes.puts.push(Put::Daily {
+            site,
+            unit,
+            day,
+            totals,
+        });
+    }
+    changes.closed = [closed, gone].concat();
     for &(site, day) in dirty {
         if !changes.closed.contains(&(site, day)) {
             keep_day(shared, site, day, &mut changes).await?;

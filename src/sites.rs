@@ -5,15 +5,20 @@
 //! site which is not here asks at once (but that too only once a second, or strangers could make the
 //! server read all day).
 
+use crate::folder::Folder;
 use crate::secret;
 use crate::store::{Error, Kind, Result, Store};
 use passerby_engine::enrich::{OptOut, PlaceDetail, Rules};
 use passerby_engine::event::{SiteId, Text};
 use passerby_engine::time;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+/// Under which settings stands which sites were removed.
+const REMOVED: &str = "removed/";
 
 /// How long the cache is believed, ms.
 const BELIEVED_MS: i64 = 1_000;
@@ -209,8 +214,11 @@ impl Sites {
             }
             Some(site) => match zone {
                 Some(zone)
-                    if site.zone_name(now_ms) != zone
-                        || site.stored.zones.last().is_some_and(|(_, z)| z != zone) =>
+                    if site
+                        .stored
+                        .zones
+                        .last()
+                        .is_none_or(|(_, last)| last != zone) =>
                 {
                     let from_ms = next_midnight_ms(&site.rules(now_ms).zone, now_ms);
                     let mut stored = site.stored.clone();
@@ -231,19 +239,21 @@ impl Sites {
         Ok(added)
     }
 
-    /// Removes a site and all that was counted for it. False if it is not here. First the setting, so that
-    /// nothing more is counted; then the counts.
-    pub async fn remove(&self, domain: &str) -> Result<bool> {
+    /// Removes a site, and leaves word for every fold that nothing of it is to be kept. From then on, within a
+    /// second, no process counts for it. What was counted is erased by [`erase`].
+    pub async fn remove(&self, domain: &str) -> Result<Option<SiteId>> {
         self.refresh().await?;
         let Some(site) = self.known().by_domain.get(domain).cloned() else {
-            return Ok(false);
+            return Ok(None);
         };
+        self.store
+            .put_setting(&format!("{REMOVED}{}", site.id), 0, Some(Vec::new()))
+            .await?;
         self.store
             .put_setting(&key(site.id), site.revision, None)
             .await?;
-        self.store.erase_site(site.id).await?;
         self.refresh().await?;
-        Ok(true)
+        Ok(Some(site.id))
     }
 
     fn known(&self) -> Arc<Known> {
@@ -265,6 +275,36 @@ impl Sites {
         }
         Ok(())
     }
+}
+
+/// The sites that were removed. Their ids are random, and never come again.
+pub async fn removed(store: &dyn Store) -> Result<HashSet<SiteId>> {
+    let settings = store.settings(REMOVED).await?;
+    let ids = settings
+        .iter()
+        .filter_map(|setting| setting.key.strip_prefix(REMOVED));
+    Ok(ids
+        .filter_map(|id| u64::from_str_radix(id, 16).ok().map(SiteId))
+        .collect())
+}
+
+/// Erases what was counted for a site that was removed: lets servers learn of it, folds the log to its end
+/// without the site, and has the store erase the rest.
+pub async fn erase(store: &Arc<dyn Store>, site: SiteId) -> Result<()> {
+    tokio::time::sleep(Duration::from_millis(BELIEVED_MS.unsigned_abs() + 200)).await;
+    let folder = Folder::start(store.clone(), Arc::default()).await?;
+    folder.close().await;
+    const TRIES: u32 = 5;
+    for tried in 1.. {
+        match store.erase_site(site).await {
+            // Another process was reading, and holds some bytes for a moment.
+            Err(e) if e.kind == Kind::Unavailable && tried < TRIES => {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+            }
+            done => return done,
+        }
+    }
+    Ok(())
 }
 
 /// What [`Sites::add`] did.
@@ -361,5 +401,141 @@ fn corrupt(message: String) -> Error {
     Error {
         kind: Kind::Corrupt,
         message,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn domains_are_normalised_or_refused() {
+        for (typed, normal) in [
+            ("example.com", Some("example.com")),
+            ("  WWW.Example.COM. ", Some("example.com")),
+            ("https://www.example.com/a/b?c#d", Some("example.com")),
+            ("http://example.com:8080", Some("example.com")),
+            ("localhost", Some("localhost")),
+            ("127.0.0.1", Some("127.0.0.1")),
+            ("bücher.example", Some("bücher.example")),
+            ("BÜCHER.example", Some("bücher.example")),
+            ("xn--bcher-kva.example", Some("xn--bcher-kva.example")),
+            ("my_host.example", Some("my_host.example")),
+            ("", None),
+            ("www.", Some("www")),
+            (".", None),
+            ("a..b", None),
+            ("-a.example", None),
+            ("a b.example", None),
+            ("a\tb", None),
+            ("a,b", None),
+            ("<script>", None),
+            ("\"quoted\"", None),
+            ("user@example.com", None),
+            (&"a".repeat(64), None),
+            (&"a.".repeat(130), None),
+        ] {
+            assert_eq!(normal_domain(typed).as_deref(), normal, "{typed:?}");
+        }
+    }
+
+    fn site(zones: &[(i64, &str)]) -> Result<Site> {
+        let zones = zones
+            .iter()
+            .map(|(from_ms, name)| (*from_ms, Text::from(*name)))
+            .collect();
+        let stored = StoredSite {
+            domain: "example.com".into(),
+            created_ms: 0,
+            zones,
+            place_detail: StoredPlaceDetail::City,
+            cut_address: false,
+            opt_out: StoredOptOut::PageViewsOnly,
+            keep_params: Vec::new(),
+            public: false,
+        };
+        Site::new(SiteId(1), stored, 1)
+    }
+
+    #[test]
+    fn a_zone_is_in_force_from_its_moment_on() {
+        let site = site(&[
+            (i64::MIN, "UTC"),
+            (1_000, "Europe/Berlin"),
+            (2_000, "Asia/Tokyo"),
+        ])
+        .unwrap();
+        for (at_ms, zone) in [
+            (i64::MIN, "UTC"),
+            (0, "UTC"),
+            (999, "UTC"),
+            (1_000, "Europe/Berlin"),
+            (1_999, "Europe/Berlin"),
+            (2_000, "Asia/Tokyo"),
+            (i64::MAX, "Asia/Tokyo"),
+        ] {
+            assert_eq!(site.zone_name(at_ms), zone, "{at_ms}");
+            assert_eq!(site.rules(at_ms).zone.iana_name(), Some(zone), "{at_ms}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_a_site_is_corrupt() {
+        assert_eq!(site(&[]).unwrap_err().kind, Kind::Corrupt);
+        assert_eq!(
+            site(&[(0, "Mars/Olympus")]).unwrap_err().kind,
+            Kind::Corrupt
+        );
+    }
+
+    /// However many ask, the store is asked once a second.
+    #[test]
+    fn one_in_a_second_may_ask() {
+        let next_ms = AtomicI64::new(0);
+        let asked: Vec<i64> = (10_000..13_000)
+            .filter(|now_ms| may_again(&next_ms, *now_ms))
+            .collect();
+        assert_eq!(asked, [10_000, 11_000, 12_000]);
+        assert!(
+            may_again(&next_ms, 0),
+            "a clock that was set back stops nothing"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_zone_changes_from_the_next_local_midnight() {
+        let folder = tempfile::tempdir().unwrap();
+        let store =
+            crate::store::open(&format!("sqlite:{}/passerby.db", folder.path().display())).unwrap();
+        let sites = Sites::open(store).await.unwrap();
+        let at = |text: &str| text.parse::<jiff::Timestamp>().unwrap().as_millisecond();
+        let noon_ms = at("2026-07-01T12:00:00Z");
+        let domain = Text::from("example.com");
+        assert_eq!(
+            sites.add(&domain, Some("Asia/Tokyo"), noon_ms).await,
+            Ok(Added::New)
+        );
+        // 12:00 in UTC is 21:00 in Tokyo, where midnight comes at 15:00 UTC.
+        let midnight_ms = at("2026-07-01T15:00:00Z");
+        assert_eq!(
+            sites.add(&domain, Some("UTC"), noon_ms).await,
+            Ok(Added::ZoneFrom(midnight_ms))
+        );
+        assert_eq!(
+            sites.add(&domain, Some("UTC"), noon_ms).await,
+            Ok(Added::Unchanged)
+        );
+        let site = sites.get("example.com", noon_ms).await.unwrap().unwrap();
+        assert_eq!(
+            (site.zone_name(midnight_ms - 1), site.zone_name(midnight_ms)),
+            ("Asia/Tokyo", "UTC")
+        );
+        // Before it is in force a change may be taken back.
+        assert_eq!(
+            sites.add(&domain, Some("Asia/Tokyo"), noon_ms).await,
+            Ok(Added::ZoneFrom(midnight_ms))
+        );
+        let site = sites.get("example.com", noon_ms).await.unwrap().unwrap();
+        assert_eq!(site.stored.zones.len(), 1);
     }
 }

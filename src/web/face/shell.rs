@@ -106,7 +106,7 @@ pub fn head(title: &str, wait_s: Option<u32>) -> Markup {
             meta charset="utf-8";
             meta name="viewport" content="width=device-width, initial-scale=1";
             meta name="color-scheme" content="light dark";
-            meta name="referrer" content="no-referrer";
+            meta name="referrer" content="same-origin";
             title { (title) " · Passerby" }
             link rel="icon" type="image/svg+xml" href=(assets::icon().path());
             link rel="stylesheet" href=(assets::style().path());
