@@ -443,9 +443,13 @@ impl Refusal {
                     StatusCode::SERVICE_UNAVAILABLE,
                     r#"{"error":"not now; keep it and send it again"}"#,
                 );
-                response
-                    .headers_mut()
-                    .insert(header::RETRY_AFTER, RETRY_AFTER_S.into());
+                let headers = response.headers_mut();
+                headers.insert(header::RETRY_AFTER, RETRY_AFTER_S.into());
+                // Without it a script of another origin could not read the one above.
+                headers.insert(
+                    header::ACCESS_CONTROL_EXPOSE_HEADERS,
+                    const { HeaderValue::from_static("retry-after") },
+                );
                 response
             }
         }
