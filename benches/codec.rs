@@ -5,7 +5,7 @@
 mod traffic;
 
 use passerby_engine::block::{Flush, Gatherer, blocks, decode_flush, encode_flush};
-use passerby_engine::event::{Batch, Event, Text, Visitor};
+use passerby_engine::event::{Batch, Event, Measure, Text, Visitor};
 use passerby_engine::rollup::{Counts, Rollup};
 use passerby_engine::segment::{self, Part, Segment, SegmentEvent, VisitRow};
 use std::collections::HashMap;
@@ -121,6 +121,8 @@ struct Line<'a> {
     engaged: u32,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     props: &'a [(Text, Text)],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    width: Option<i64>,
 }
 
 /// Texts with their names, the empty ones skipped.
@@ -171,6 +173,7 @@ impl<'a> Line<'a> {
             scroll: event.scroll,
             engaged: event.engaged_ms,
             props: &event.props,
+            width: event.numbers.first().map(|number| number.1),
         }
     }
 }
@@ -215,6 +218,7 @@ fn segment_of(batches: &[Batch]) -> Segment {
     let mut visitor_numbers: HashMap<Visitor, u32> = HashMap::new();
     let mut ends: Vec<i64> = Vec::new();
     let mut props: Vec<Vec<(u32, u32)>> = Vec::new();
+    let mut numbers: Vec<Vec<(Measure, i64)>> = Vec::new();
     for batch in batches {
         let place = gather.place(&batch.place);
         let device = gather.device(&batch.device);
@@ -267,6 +271,7 @@ fn segment_of(batches: &[Batch]) -> Segment {
                     .map(|(key, value)| gather.prop(key, value))
                     .collect(),
             );
+            numbers.push(event.numbers.clone());
             events.push(SegmentEvent {
                 number: events.len() as u32,
                 visit,
@@ -282,7 +287,7 @@ fn segment_of(batches: &[Batch]) -> Segment {
                 language,
                 name: gather.name(&event.name),
                 props: event.props.len() as u32,
-                numbers: 0,
+                numbers: event.numbers.len() as u32,
                 engaged_ms: event.engaged_ms,
                 scroll: event.scroll,
                 revenue: event.revenue,
@@ -306,6 +311,10 @@ fn segment_of(batches: &[Batch]) -> Segment {
         .iter()
         .flat_map(|event| props[event.number as usize].clone())
         .collect();
+    let numbers = events
+        .iter()
+        .flat_map(|event| numbers[event.number as usize].clone())
+        .collect();
     let Gatherer {
         dicts,
         origins,
@@ -325,7 +334,7 @@ fn segment_of(batches: &[Batch]) -> Segment {
             devices,
             events,
             props,
-            numbers: Vec::new(),
+            numbers,
         },
     }
 }

@@ -12,7 +12,7 @@
 mod tables;
 
 use passerby_engine::event::{
-    Batch, Day, Device, Event, Kind, Origin, Place, SiteId, Text, Visitor,
+    Batch, Day, Device, Event, Kind, Measure, Origin, Place, SiteId, Text, Visitor,
 };
 use std::num::NonZeroU64;
 use tables::{CAMPAIGNS, COUNTRIES, DEVICES, SOURCES, WORDS};
@@ -208,6 +208,7 @@ impl World {
             numbers: Vec::new(),
         };
         match kind {
+            Kind::PageView => event.numbers.push((Measure::Width, width(class, who))),
             Kind::Engagement => {
                 event.engaged_ms = random.exponential(25_000.0) as u32;
                 event.scroll = Some((random.unit().sqrt() * 100.0) as u8);
@@ -301,6 +302,20 @@ impl World {
         };
         event.name = name.into();
         event.props = props;
+    }
+}
+
+/// The window's width: a visitor keeps it.
+fn width(class: &str, who: &mut Random) -> i64 {
+    let usual: [i64; 8] = match class {
+        "Desktop" => [1920, 1536, 1440, 1366, 2560, 1280, 1707, 1680],
+        "Tablet" => [820, 768, 810, 834, 1024, 1180, 800, 744],
+        _ => [390, 393, 412, 360, 414, 384, 375, 430],
+    };
+    if who.unit() < 0.75 {
+        usual[who.below(8)]
+    } else {
+        320 + who.below(1600) as i64
     }
 }
 

@@ -2,6 +2,44 @@
 //!
 //! While a day is open its events leave the fold in *parts*, one a checkpoint, whose events name the visit
 //! by its number in the day's state. When the day freezes, parts and state become one *segment*.
+//!
+//! ```text
+//! part                                            segment
+//!   1   version: 1                                  1   version: 1
+//!   4   CRC-32 of all that follows                  4   CRC-32 of all that follows
+//!   v   words                                       v   words
+//!   8   the site; then zero words (padding)         8   the site; then zero words (padding)
+//!   …   packed                                      v   how many visits
+//!         v   day                                   v   day
+//!         v   how many events                       v   how many events
+//!         …   columns                               …   columns, each packed by itself
+//!         …   texts                                 …   texts, packed
+//! ```
+//!
+//! Columns of a part: number, visit (0 for none, else one more), time, place, device, origin, language;
+//! then those that blocks have too ([`crate::block`]).
+//!
+//! Columns of a segment, with their bytes an event at 100,000 events a day:
+//!
+//! ```text
+//! visits   visitor; start, from the start before; place, device,     3.2
+//!          origin, language
+//! events   visit; number, from the number before                     1.9
+//!          time, from the event before in the visit                  1.3
+//!          place, device, origin, language: 0 where as the visit's   0.3
+//! visits   entry, exit, views, duration, engaged: 0 where as the     0.0
+//!          visit's own events foretell
+//! events   flags, offset, page, hostname                             1.4
+//!          tuples, texts                                             0.5
+//!          widths 0.8, time looked at 0.3, and the rest of what      1.5
+//!          few events have
+//! ```
+//!
+//! So a visit's values stand once, and what the fold decided costs nothing where the events alone would
+//! have led to the same. Each column is a zstd frame of its own: its numbers are alike, and a query that
+//! needs three columns can unpack three. No visitor's hash is here.
+//!
+//! The same promise on hostile input as for blocks.
 
 mod coding;
 

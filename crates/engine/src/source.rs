@@ -7,6 +7,7 @@
 use crate::event::{Origin, Text};
 use crate::sources::{self, Kind, Known};
 use crate::url::{self, Parts};
+use std::borrow::Cow;
 
 /// Longest campaign parameter kept, bytes.
 const MAX_TAG: usize = 500;
@@ -18,6 +19,7 @@ const MAX_REFERRER: usize = 500;
 pub fn origin(page: &Parts, referrer: &str, internal: &[&str]) -> Origin {
     let tags = Tags::of(page.query);
     let referring = Referring::of(referrer, internal);
+    let utm_source = lower(&tags.source);
     // By tag, else by host: the name, and what we know about it.
     let (source, known, paid) = if tags.source.is_empty() {
         match &referring {
@@ -25,7 +27,7 @@ pub fn origin(page: &Parts, referrer: &str, internal: &[&str]) -> Origin {
             None => (Text::default(), None, false),
         }
     } else {
-        match sources::by_tag(&tags.source.to_lowercase()) {
+        match sources::by_tag(&utm_source) {
             Some((known, paid)) => (known.name.into(), Some(known), paid),
             None => (tags.source.clone(), None, false),
         }
@@ -40,9 +42,9 @@ pub fn origin(page: &Parts, referrer: &str, internal: &[&str]) -> Origin {
         source: &source,
         paid_source: paid,
         paid_click: !click.is_empty(),
-        utm_source: &tags.source.to_lowercase(),
-        medium: &tags.medium.to_lowercase(),
-        campaign: &tags.campaign.to_lowercase(),
+        utm_source: &utm_source,
+        medium: &lower(&tags.medium),
+        campaign: &lower(&tags.campaign),
     });
     Origin {
         source,
@@ -59,6 +61,18 @@ pub fn origin(page: &Parts, referrer: &str, internal: &[&str]) -> Origin {
         utm_campaign: tags.campaign,
         utm_content: tags.content,
         utm_term: tags.term,
+    }
+}
+
+/// In lower case, borrowed where it is so already, as nearly all tags are.
+fn lower(text: &str) -> Cow<'_, str> {
+    if text
+        .bytes()
+        .all(|b| b.is_ascii() && !b.is_ascii_uppercase())
+    {
+        Cow::Borrowed(text)
+    } else {
+        Cow::Owned(text.to_lowercase())
     }
 }
 

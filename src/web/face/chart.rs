@@ -213,8 +213,8 @@ impl Chart {
                         }
                         @if let Some(i) = peak {
                             circle.pt cx=(percent(scale::x(i, n))) cy={ (ys[i]) "%" } r="3.5" {}
-                            @let right = i * 10 > n * 8;
-                            text.peak x=(percent(scale::x(i, n))) y={ (ys[i]) "%" } dx=(if right { "-9" } else { "9" }) dy="4" text-anchor=[right.then_some("end")] {
+                            @let anchor = if i * 25 < n { "start" } else if (n - 1 - i) * 25 < n { "end" } else { "middle" };
+                            text.peak x=(percent(scale::x(i, n))) y={ (ys[i]) "%" } dy="-10" text-anchor=(anchor) {
                                 (self.unit.text(values[i].unwrap_or(0.0)))
                             }
                         }

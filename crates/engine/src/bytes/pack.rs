@@ -16,7 +16,7 @@ use super::{Budget, Corrupt, Reader, Writer};
 use std::cell::RefCell;
 use zstd::bulk::{Compressor, Decompressor};
 
-/// Measured on blocks and segments: 1 is 3 % larger, 6 is 1 % smaller and takes three times as long.
+/// Measured on flushes of 100 and 1,000 events: 1 is up to 2 % larger, 6 up to 3 % smaller.
 const LEVEL: i32 = 3;
 const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
