@@ -14,7 +14,7 @@ pub struct Tally {
     /// Requests that are no page views, by [`NoView`]'s name.
     #[serde(default)]
     pub not_views: BTreeMap<String, u64>,
-    /// Page views that were not counted, by [`Reason`]'s name, or [`DAY_CLOSED`].
+    /// Page views that were not counted, by [`Reason`]'s name, or `day_closed`.
     #[serde(default)]
     pub dropped: BTreeMap<String, u64>,
     /// Lines that could not be read, by [`Refusal`]'s name.

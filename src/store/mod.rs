@@ -8,7 +8,7 @@
 //!    otherwise it is a [`Conflict`](Kind::Conflict) and nothing has changed.
 //! 3. `load` reads one moment: the watermark and the states that belong to it.
 //! 4. `trim` removes only flushes at or before the given position. A reader whose position was trimmed
-//!    away learns so from [`LogRead::first`] and loads again.
+//!    away learns so from [`LogRead::trimmed`] and loads again.
 //! 5. A setting is replaced only if its revision is still the expected one.
 //! 6. What another process has written is seen by the next read.
 //! 7. A store that was not closed (a kill, a power cut) opens again with all that was answered.

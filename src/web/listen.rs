@@ -5,9 +5,11 @@
 //! be, the one that has waited longest gives way to the new one. So a request costs a few relaxed stores
 //! instead of starting and stopping timers, and ten thousand slow connections cannot keep a visitor out.
 //!
+//! ```text
 //!     Idle ── first byte ──> Head ── request read ──> Body ── body read ──> Answer ── answer ready ──> Write
 //!      ^                                                                                                 │
 //!      └───────────────────────────────────────── written ───────────────────────────────────────────────┘
+//! ```
 
 use http_body_util::Either;
 use hyper::body::{Bytes, Incoming};

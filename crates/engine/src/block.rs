@@ -3,7 +3,7 @@
 //! A flush of one event and one of a thousand are written in the same way, and both are small, by four
 //! means. Texts become codes into dictionaries, and tuples of codes (an origin, a place, a device) indices
 //! into tables, so that a repeated value costs a byte. Each column is written in its shortest way
-//! ([`crate::bytes`]). What the world has in common is known beforehand ([`texts`]): names, versions,
+//! ([`crate::bytes`]). What the world has in common is known beforehand (`texts`): names, versions,
 //! pieces of paths, and which columns are constant in a block of one page view. And what cannot be
 //! compressed, the hashes, is kept apart from what can.
 //!
