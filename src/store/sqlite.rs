@@ -59,8 +59,10 @@ impl Sqlite {
         Ok(Sqlite { readers, writer })
     }
 
-    /// Erases rows a few at a time until none are left. `sql` takes as its last parameter how many.
-    async fn erase(&self, sql: &'static str, keys: Vec<i64>) -> Result<()> {
+    /// Erases rows a few at a time until none are left, and says how many there were. `sql` takes as its
+    /// last parameter how many at once.
+    async fn erase(&self, sql: &'static str, keys: Vec<i64>) -> Result<usize> {
+        let mut all = 0;
         loop {
             let keys = keys.clone();
             let erased = self.writer.write("could not erase", move |conn| {
@@ -69,8 +71,9 @@ impl Sqlite {
                     .prepare_cached(sql)?
                     .execute(rusqlite::params_from_iter(keys))?)
             });
-            if erased.await? == 0 {
-                return Ok(());
+            match erased.await? {
+                0 => return Ok(all),
+                some => all += some,
             }
         }
     }
@@ -272,8 +275,10 @@ impl Store for Sqlite {
     async fn forget_segments(&self, site: SiteId, before: Day) -> Result<()> {
         let sql = "DELETE FROM segments WHERE (site, unit, day, part) IN
             (SELECT site, unit, day, part FROM segments WHERE site = ?1 AND day < ?2 LIMIT ?3)";
-        self.erase(sql, vec![site.0 as i64, i64::from(before.0)])
-            .await?;
+        let keys = vec![site.0 as i64, i64::from(before.0)];
+        if self.erase(sql, keys).await? == 0 {
+            return Ok(());
+        }
         // A reader in the way costs nothing but the promptness: the write-ahead log is overwritten in time.
         match self.writer.run(Writer::wipe).await {
             Err(e) if e.kind == Kind::Unavailable => Ok(()),
