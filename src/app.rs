@@ -8,7 +8,7 @@ use crate::salts::Salts;
 use crate::secret;
 use crate::sites::Sites;
 use crate::store::{self, Error, Kind, Position, Store};
-use crate::web::{Backoff, Password, WebConfig};
+use crate::web::{Backoff, Flood, Password, Quiet, WebConfig};
 use anyhow::Result;
 use passerby_engine::enrich::{BatchKey, Tables};
 use passerby_engine::place;
@@ -43,6 +43,9 @@ pub struct App {
     pub web: WebConfig,
     pub password: Password,
     pub backoff: Backoff,
+    pub flood: Flood,
+    /// For batches that are not taken.
+    pub complaints: Quiet,
     batch_key: [u8; 16],
     /// Numbers for batches that have nothing to tell a retry by.
     fresh: AtomicU64,
@@ -73,6 +76,8 @@ impl App {
             web: parts.web,
             password: Password::new(parts.password),
             backoff: Backoff::default(),
+            flood: Flood::default(),
+            complaints: Quiet::default(),
             batch_key: batch_key(&*store).await?,
             fresh: AtomicU64::new(secret::random_u64()?),
             tables: RwLock::new(Tables::new(secret::random_16()?, places)),

@@ -141,3 +141,104 @@ fn truth(name: &str, environment: Environment) -> Result<bool> {
         Some(other) => bail!("{name} is {other:?}: write true or false"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    fn config(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Config> {
+        let cli = crate::cli::Cli::try_parse_from([&["passerby"], arguments].concat())?;
+        let look_up = |name: &str| {
+            let found = environment.iter().find(|(key, _)| *key == name);
+            found.map(|(_, value)| (*value).to_owned())
+        };
+        Config::new(cli.serve, &look_up)
+    }
+
+    #[test]
+    fn without_options_there_are_defaults() {
+        let config = config(&[], &[]).unwrap();
+        assert_eq!(config.listen.to_string(), "127.0.0.1:8000");
+        assert_eq!(config.store, "sqlite:./passerby-data/passerby.db");
+        assert!(config.sites.is_empty() && !config.web.public && config.web.trusted.is_empty());
+        assert!(config.geo.is_none() && config.password.is_none() && config.web.platform.is_none());
+    }
+
+    #[test]
+    fn what_was_typed_goes_before_the_environment() {
+        let environment = [
+            ("PASSERBY_LISTEN", "127.0.0.1:1"),
+            ("PASSERBY_STORE", "sqlite:env.db"),
+            ("PASSERBY_SITE", "a.example,,b.example "),
+            ("PASSERBY_TRUSTED_PROXY", "10.0.0.0/8, 192.0.2.1"),
+            ("PASSERBY_PLATFORM", "vercel"),
+            ("PASSERBY_PUBLIC", "yes"),
+            ("PASSERBY_GEO", ""),
+            ("PASSERBY_ADMIN_PASSWORD", "secret"),
+        ];
+        let of_environment = config(&[], &environment).unwrap();
+        assert_eq!(of_environment.listen.port(), 1);
+        assert_eq!(of_environment.store, "sqlite:env.db");
+        assert_eq!(of_environment.sites, ["a.example", "b.example"]);
+        assert_eq!(of_environment.web.trusted.len(), 2);
+        assert!(of_environment.web.platform.is_some() && of_environment.web.public);
+        assert_eq!(of_environment.geo, None, "an empty variable is none");
+        assert_eq!(
+            of_environment.password.as_deref().map(String::as_str),
+            Some("secret")
+        );
+
+        let typed = [
+            "--listen",
+            "[::1]:2",
+            "--store",
+            "sqlite:x.db",
+            "--site",
+            "www.C.example",
+        ];
+        let typed = config(&typed, &environment).unwrap();
+        assert_eq!(typed.listen.to_string(), "[::1]:2");
+        assert_eq!(typed.store, "sqlite:x.db");
+        assert_eq!(typed.sites, ["c.example"]);
+    }
+
+    #[test]
+    fn addresses_to_listen_on() {
+        for (typed, meant) in [
+            ("0.0.0.0:80", Some("0.0.0.0:80")),
+            ("localhost:81", Some("127.0.0.1:81")),
+            (":82", Some("127.0.0.1:82")),
+            ("83", Some("127.0.0.1:83")),
+            ("[::]:84", Some("[::]:84")),
+            ("example.com:80", None),
+            ("127.0.0.1", None),
+            ("127.0.0.1:99999", None),
+        ] {
+            let listen = listen(Some(typed.to_owned()), &|_| None).ok();
+            assert_eq!(
+                listen.map(|address| address.to_string()).as_deref(),
+                meant,
+                "{typed}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_said() {
+        for (name, value) in [
+            ("PASSERBY_PUBLIC", "perhaps"),
+            ("PASSERBY_PLATFORM", "heroku"),
+            ("PASSERBY_TRUSTED_PROXY", "10.0.0.0/8,everybody"),
+            ("PASSERBY_SITE", "no domain"),
+            ("PASSERBY_LISTEN", "here"),
+        ] {
+            let said = config(&[], &[(name, value)])
+                .err()
+                .map(|e| e.to_string())
+                .unwrap_or_default();
+            let wrong = value.rsplit(',').next().unwrap_or_default();
+            assert!(said.contains(wrong), "{name}={value} said {said:?}");
+        }
+    }
+}

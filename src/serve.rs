@@ -59,6 +59,8 @@ async fn run(config: Config) -> Result<()> {
         app.sites.add(domain, None, app.now_ms()).await?;
     }
     let jobs = jobs::start(&app);
+    let hashing = app.clone();
+    tokio::spawn(async move { hashing.password.hash_now().await });
     print!("{}", greeting(&app, address, &file).await?);
 
     let door = Arc::new(web::Door::new(app.clone()));

@@ -447,3 +447,35 @@ impl hyper::body::Body for BodyOf {
         }
     }
 }
+
+#[tokio::test]
+async fn a_flood_from_one_address_is_stopped() {
+    let server = Server::start(WebConfig::default(), None).await;
+    let mut statuses = std::collections::BTreeMap::new();
+    let peer = PEER.parse::<std::net::SocketAddr>().unwrap().ip();
+    for _ in 0..4_999 {
+        server.app.flood.admit(peer, NOON_MS).unwrap();
+    }
+    let mut last = None;
+    for _ in 0..10 {
+        let answer = server.send("POST /api/track\n\n{").await;
+        *statuses.entry(answer.status).or_insert(0) += 1;
+        last = Some(answer);
+    }
+    assert_eq!(
+        statuses.into_iter().collect::<Vec<_>>(),
+        [(400, 1), (429, 9)]
+    );
+    expect![[r#"
+        429
+        access-control-allow-origin: *
+        retry-after: 10
+        {"error":"too many requests"}"#]]
+    .assert_eq(&last.unwrap().show(&HEADERS));
+    // One of these could share the word that the first is counted in, not both.
+    let mut others = Vec::new();
+    for peer in ["198.51.100.1:1", "203.0.113.1:1"] {
+        others.push(server.send_from(peer, "POST /api/track\n\n{").await.status);
+    }
+    assert!(others.contains(&400), "{others:?}");
+}

@@ -1,6 +1,8 @@
 //! Imports of access logs over a real store: the figures against a count made by other means, once and again,
 //! taken out again, beside live counts, and over a store that fails.
 
+mod common;
+
 use async_trait::async_trait;
 use passerby::answer::Source;
 use passerby::folder;
@@ -17,7 +19,7 @@ use passerby_engine::query::Query;
 use passerby_engine::rollup::{Counts, Dim, Rollup};
 use passerby_engine::{segment, time};
 use std::collections::{BTreeMap, HashSet};
-use std::io::Read;
+use std::io::{Read, Write};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -495,4 +497,66 @@ async fn a_log_that_is_cut_off_leaves_nothing() {
     std::fs::write(&file, &whole[..whole.len() / 2]).unwrap();
     assert!(run(&*store, &file, true).await.is_err());
     assert_eq!(everything(&*store).await, before);
+}
+
+/// The program as it is typed: from standard input, ended with Ctrl-C when half is read, and then to the end.
+#[test]
+fn the_command_ends_without_a_trace_or_with_all_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = folder.path().join("data/passerby.db");
+    let mut text = Vec::new();
+    let packed = std::fs::File::open(semicomplete()).unwrap();
+    flate2::read::GzDecoder::new(packed)
+        .read_to_end(&mut text)
+        .unwrap();
+    let list = || {
+        let output = common::server::command(&db, &["import", "list"]);
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let start = || {
+        std::process::Command::new(common::server::BINARY)
+            .args([
+                "import",
+                "access-log",
+                "-",
+                "--site",
+                "semicomplete.com",
+                "--keep-bots",
+            ])
+            .args(["--store", &common::server::store_url(&db)])
+            .env_clear()
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap()
+    };
+
+    let mut child = start();
+    let mut input = child.stdin.take().unwrap();
+    // More than a pipe holds: when this is written, most of it is read.
+    input.write_all(&text[..text.len() / 2]).unwrap();
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    assert!(!child.wait().unwrap().success());
+    drop(input);
+    assert_eq!(list(), "");
+
+    let mut child = start();
+    child.stdin.take().unwrap().write_all(&text).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    let summary = String::from_utf8(output.stdout).unwrap();
+    let shown: Vec<&str> = summary.lines().map(str::trim).collect();
+    assert!(shown.contains(&"3,890  page views"), "{summary}");
+    assert!(
+        shown.contains(&"See it at /semicomplete.com?from=2015-05-17&to=2015-05-20"),
+        "{summary}"
+    );
+    let listed = list();
+    let id = listed.split('\t').next().unwrap();
+    assert!(listed.contains("standard input"), "{listed}");
+    let removed = common::server::command(&db, &["import", "remove", id]);
+    assert!(removed.status.success());
+    assert_eq!(list(), "");
 }

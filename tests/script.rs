@@ -4,6 +4,7 @@ mod common;
 
 use common::chromium::{Chromium, Tab};
 use common::recorder::{Plan, Received, Recorder, events};
+use common::server::{Server, query};
 use serde_json::Value;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
@@ -407,4 +408,33 @@ fn a_driven_browser_is_not_counted_unless_the_tag_says_so() {
     assert_eq!(tab.eval("!!navigator.webdriver"), false);
     assert_eq!(all[0].batch["site"], "127.0.0.1");
     server.wait("nothing", |all| all.is_empty());
+}
+
+#[test]
+fn the_real_server_counts_what_the_real_script_sends() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let pages = Recorder::pages_of(&format!("http://{}", server.address), TAG);
+    // A machine by its name is not counted, so it goes by another.
+    let browser = Chromium::start_with(&[
+        "--user-agent=Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36",
+    ]);
+    let tab = open(&browser, &pages, "/a");
+    tab.wait("window.passerby && passerby.on");
+    tab.eval("passerby('Signup', {plan: 'yearly'}); history.pushState(0, '', '/b')");
+    // How the script learns that a batch is stored: no request of its is left without an answer.
+    tab.wait("performance.getEntriesByType('resource').filter(one => one.name.endsWith('/api/track') && one.responseStatus == 202).length == 2");
+    tab.close();
+    let ask = |json: &str| query(&server.store, "example.com", json);
+    let totals = r#"{"metrics":["visitors","visits","pageviews","events"],"date_range":"day"}"#;
+    // What the tab sent while it closed has no answer that we could see; the engagement changes no figure here.
+    assert_eq!(
+        ask(totals)["results"][0]["metrics"],
+        serde_json::json!([1, 1, 2, 3])
+    );
+    let names = r#"{"metrics":["events"],"date_range":"day","dimensions":["event:name"]}"#;
+    let names = ask(names)["results"].to_string();
+    assert!(names.contains("Signup"), "{names}");
+    assert!(server.stop().success());
 }

@@ -19,6 +19,7 @@ use passerby_engine::remember::Remembered;
 use passerby_engine::rollup::{Counts, Dim};
 use passerby_engine::visitor::Salt;
 use passerby_engine::{segment, time};
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::RangeInclusive;
 use zeroize::Zeroize;
@@ -236,8 +237,10 @@ fn hits(rules: &Rules, target: &str, referrer: &str) -> Hits {
     }
 }
 
+/// The text, or as much of it as fits into so many bytes.
 fn cut(text: &str, max: usize) -> &str {
-    &text[..text.floor_char_boundary(max)]
+    let end = (0..=max.min(text.len())).rfind(|&at| text.is_char_boundary(at));
+    &text[..end.unwrap_or(0)]
 }
 
 fn finish(day: &DayState, parts: &[Vec<u8>]) -> Finished {
@@ -283,13 +286,15 @@ struct Salts {
 
 impl Salts {
     fn of(&mut self, day: Day) -> Result<&[(Day, Salt)]> {
-        if !self.by_day.contains_key(&day) {
-            let mut made = Box::new([(day, [0; 16])]);
-            getrandom::fill(&mut made[0].1)
-                .context("the system's random generator does not answer")?;
-            self.by_day.insert(day, made);
+        match self.by_day.entry(day) {
+            Entry::Occupied(salt) => Ok(&salt.into_mut()[..]),
+            Entry::Vacant(empty) => {
+                let salt = empty.insert(Box::new([(day, [0; 16])]));
+                getrandom::fill(&mut salt[0].1)
+                    .context("the system's random generator does not answer")?;
+                Ok(&salt[..])
+            }
         }
-        Ok(self.by_day.get(&day).map_or(&[], |salt| &salt[..]))
     }
 }
 

@@ -6,12 +6,12 @@
 //! | 204 | the answer to a preflight |
 //! | 400 | nothing of it can be read, or the site is not here; names the reason |
 //! | 405, 413, 415 | another method; more than 64 KiB; a content encoding |
+//! | 429 | a flood from one address: see flood.rs |
 //! | 503 | the store does not take it now: keep the batch and send it again, under the same id |
 //!
 //! Any origin may send and may read the answer, without credentials. A status is decided as early as it can
 //! be: a length before the body is read, a body before anybody asks who sent it.
 
-use super::error::log;
 use super::peer::Sender;
 use crate::app::App;
 use crate::sites::Site;
@@ -68,6 +68,8 @@ enum Refusal {
     Method,
     Encoding,
     TooLarge,
+    /// Too many from one address; seconds until its next may come.
+    Flood(u32),
     /// The body ended before its time.
     Broken,
     /// Nothing of it can be counted.
@@ -258,6 +260,10 @@ where
         {
             return Err(Refusal::Encoding);
         }
+        let client = app.web.client(peer, &head.headers);
+        app.flood
+            .admit(client, app.now_ms())
+            .map_err(Refusal::Flood)?;
         let body = read_body(body).await?;
         body_is_read();
         take(app, form, head, &body, peer).await
@@ -273,7 +279,13 @@ where
             }
             response
         }
-        (Err(refusal), _) => refusal.answer(),
+        (Err(refusal), _) => {
+            if let Refusal::Unavailable(error) = &refusal {
+                let line = format!("batches are not taken: {error}");
+                app.complaints.log(&line, app.now_ms());
+            }
+            refusal.answer()
+        }
     }
 }
 
@@ -416,15 +428,28 @@ impl Refusal {
                         .into(),
                 )
             }
-            Refusal::Unavailable(error) => {
-                log(&format!("a batch was not taken: {error}"));
+            Refusal::Flood(seconds) => {
+                let mut response = fixed(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    r#"{"error":"too many requests"}"#,
+                );
+                response
+                    .headers_mut()
+                    .insert(header::RETRY_AFTER, seconds.into());
+                response
+            }
+            Refusal::Unavailable(_) => {
                 let mut response = fixed(
                     StatusCode::SERVICE_UNAVAILABLE,
                     r#"{"error":"not now; keep it and send it again"}"#,
                 );
-                response
-                    .headers_mut()
-                    .insert(header::RETRY_AFTER, RETRY_AFTER_S.into());
+                let headers = response.headers_mut();
+                headers.insert(header::RETRY_AFTER, RETRY_AFTER_S.into());
+                // Without it a script of another origin could not read the one above.
+                headers.insert(
+                    header::ACCESS_CONTROL_EXPOSE_HEADERS,
+                    const { HeaderValue::from_static("retry-after") },
+                );
                 response
             }
         }

@@ -3,6 +3,7 @@
 use crate::store;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
 /// Why a page or an API request has no better answer. (The collect path has statuses of its own: collect.rs.)
 #[derive(Debug, PartialEq)]
@@ -71,6 +72,32 @@ impl IntoResponse for WebError {
                 .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
+    }
+}
+
+/// A complaint that may come with every request is told once in this time, ms.
+const TOLD_EVERY_MS: i64 = 10_000;
+
+/// Says that something is wrong once in a while, however often it is: a full disk should not fill the log.
+#[derive(Default)]
+pub struct Quiet {
+    /// When (Unix ms) it may be told again.
+    next_ms: AtomicI64,
+}
+
+impl Quiet {
+    pub fn log(&self, line: &str, now_ms: i64) {
+        let next_ms = self.next_ms.load(Relaxed);
+        let due = now_ms >= next_ms || next_ms > now_ms + TOLD_EVERY_MS;
+        let after_ms = now_ms + TOLD_EVERY_MS;
+        if due
+            && self
+                .next_ms
+                .compare_exchange(next_ms, after_ms, Relaxed, Relaxed)
+                .is_ok()
+        {
+            log(line);
+        }
     }
 }
 

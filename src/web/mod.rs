@@ -4,6 +4,7 @@ mod auth;
 mod backoff;
 mod collect;
 mod error;
+mod flood;
 mod health;
 pub mod listen;
 mod password;
@@ -27,7 +28,8 @@ mod pages_tests;
 
 pub use auth::{SameOrigin, SignInLink, Viewer, sign_in_by_link};
 pub use backoff::Backoff;
-pub use error::{WebError, log};
+pub use error::{Quiet, WebError, log};
+pub use flood::Flood;
 pub use password::Password;
 pub use peer::WebConfig;
 pub use stats::{AskError, ask};

@@ -10,7 +10,7 @@ const AT_ONCE: usize = 2;
 
 /// The password that opens the dashboard, as its hash.
 pub struct Password {
-    /// The text until it is hashed, which happens at the first try: a start should not wait for it.
+    /// The text until it is hashed, beside the start: nobody should wait for it.
     text: std::sync::Mutex<Option<Zeroizing<String>>>,
     is_set: bool,
     hash: OnceCell<Option<String>>,

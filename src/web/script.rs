@@ -125,7 +125,8 @@ mod tests {
         let gzip_etag = ETAGS[1].clone();
         let weak = format!("W/{gzip_etag}");
         // Request headers; status and content encoding of the answer.
-        let table: [(&[(header::HeaderName, &str)], u16, Option<&str>); 8] = [
+        type Row<'a> = (&'a [(header::HeaderName, &'a str)], u16, Option<&'a str>);
+        let table: [Row; 8] = [
             (&[], 200, None),
             (
                 &[(header::ACCEPT_ENCODING, "gzip, deflate, br")],

@@ -63,6 +63,17 @@ impl Recorder {
         }
     }
 
+    /// Pages whose script comes from a server that runs elsewhere; nothing is recorded.
+    pub fn pages_of(stats: &str, tag: &str) -> Recorder {
+        let shared = Arc::new(Shared::default());
+        *shared.tag.lock().unwrap() = tag.to_owned();
+        let pages = serve(&shared, Some(stats.to_owned()));
+        Recorder {
+            pages: format!("http://127.0.0.1:{pages}"),
+            shared,
+        }
+    }
+
     pub fn plan(&self, plan: impl IntoIterator<Item = Plan>) {
         self.shared.plan.lock().unwrap().extend(plan);
     }
