@@ -144,6 +144,12 @@ async fn greeting(app: &App, address: SocketAddr, file: &Path) -> Result<String>
     if let Level::Memory(_) = app.salts.level() {
         writeln!(text, "  Note       {}", app.salts.level())?;
     }
+    if let Some(e) = app.salts.unlocked() {
+        writeln!(
+            text,
+            "  Note       salts lie in memory that could not be locked: {e}"
+        )?;
+    }
     let data = file.canonicalize().unwrap_or(file.to_owned());
     writeln!(text, "  Data       {}", data.display())?;
     let sites = app.sites.all(app.now_ms()).await?;

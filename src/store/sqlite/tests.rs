@@ -1,6 +1,9 @@
 //! What is SQLite's alone; the promises of every store are tested in `tests/conformance.rs`.
 
 use super::*;
+use crate::store::LIVE;
+use passerby_engine::rollup::Counts;
+use rusqlite::{Connection, Row};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
