@@ -34,15 +34,8 @@ fn shorten(script: &str) -> String {
     let free = letters().chain(letters().map(|letter| format!("${letter}")));
     let free = free.filter(|name| !words.contains(&name.as_str()));
     let short: BTreeMap<&str, String> = own.into_iter().zip(free).collect();
-    assert_eq!(
-        short.len(),
-        uses.len(),
-        "{SCRIPT}: more names of its own than there are short ones"
-    );
-    words
-        .iter()
-        .map(|word| short.get(word).map_or(*word, String::as_str))
-        .collect()
+    assert_eq!(short.len(), uses.len(), "{SCRIPT}: more names of its own than there are short ones");
+    words.iter().map(|word| short.get(word).map_or(*word, String::as_str)).collect()
 }
 
 fn is_own(word: &str) -> bool {

@@ -12,17 +12,11 @@ use std::time::Instant;
 const TOP: &str = include_str!("agents/top.tsv");
 
 fn main() {
-    let agents: Vec<&str> = TOP
-        .lines()
-        .filter_map(|line| line.split('\t').nth(2))
-        .collect();
+    let agents: Vec<&str> = TOP.lines().filter_map(|line| line.split('\t').nth(2)).collect();
     let before = memory_kb();
     let start = Instant::now();
     black_box((agent::device(agents[0]), agent::is_bot(agents[0])));
-    println!(
-        "first agent         {:>8.0} us",
-        start.elapsed().as_secs_f64() * 1e6
-    );
+    println!("first agent         {:>8.0} us", start.elapsed().as_secs_f64() * 1e6);
 
     let (mut right, mut people) = (0, 0);
     for line in TOP.lines() {
@@ -34,34 +28,21 @@ fn main() {
         if device.browser == browser && device.system == system {
             right += 1;
         } else {
-            println!(
-                "  read {} on {}, not {browser} on {system}: {agent}",
-                device.browser, device.system
-            );
+            println!("  read {} on {}, not {browser} on {system}: {agent}", device.browser, device.system);
         }
     }
     println!("browser and system  {right:>8} of {}", agents.len());
     println!("people              {people:>8} of {}", agents.len());
 
     let cache = Agents::new([7; 16]);
-    time("device", &agents, |agent| {
-        drop(black_box(agent::device(agent)))
-    });
+    time("device", &agents, |agent| drop(black_box(agent::device(agent))));
     time("is_bot", &agents, |agent| {
         black_box(agent::is_bot(agent));
     });
-    time("both, cached", &agents, |agent| {
-        drop(black_box(cache.look_up(agent)))
-    });
-    println!(
-        "memory              {:>8} KB more than at the start",
-        memory_kb().saturating_sub(before)
-    );
+    time("both, cached", &agents, |agent| drop(black_box(cache.look_up(agent))));
+    println!("memory              {:>8} KB more than at the start", memory_kb().saturating_sub(before));
 
-    for path in std::env::args()
-        .skip(1)
-        .filter(|arg| !arg.starts_with("--"))
-    {
+    for path in std::env::args().skip(1).filter(|arg| !arg.starts_with("--")) {
         let text = std::fs::read(&path).expect("a file of agents");
         let text = String::from_utf8_lossy(&text);
         let bots = text.lines().filter(|agent| agent::is_bot(agent)).count();
@@ -85,6 +66,5 @@ fn time(name: &str, agents: &[&str], read: impl Fn(&str)) {
 fn memory_kb() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find(|line| line.starts_with("VmRSS"));
-    line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok())
-        .unwrap_or(0)
+    line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok()).unwrap_or(0)
 }

@@ -13,9 +13,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 fn main() {
-    println!(
-        "Flushes, one event a batch: bytes and microseconds an event. JSON: lines of it, with zstd."
-    );
+    println!("Flushes, one event a batch: bytes and microseconds an event. JSON: lines of it, with zstd.");
     println!("  events   goal    bytes     JSON    ratio   encode   decode     JSON    ratio");
     for (size, goal, count) in [(1, 100, 2000), (10, 70, 200), (100, 55, 50), (1000, 40, 20)] {
         flushes(size, goal, count);
@@ -43,24 +41,15 @@ fn processor_ns() -> Option<u64> {
 }
 
 fn flush(batches: Vec<Batch>) -> Flush {
-    Flush {
-        blocks: blocks(batches),
-        dropped: Vec::new(),
-    }
+    Flush { blocks: blocks(batches), dropped: Vec::new() }
 }
 
 fn flushes(size: usize, goal: usize, count: usize) {
     let all = traffic::flushes(count, size, 1);
     let events = (size * all.len()) as f64;
     let packer = &mut zstd::bulk::Compressor::new(3).unwrap();
-    let encoded: Vec<Vec<u8>> = all
-        .iter()
-        .map(|batches| encode_flush(&flush(batches.clone())))
-        .collect();
-    let json: Vec<Vec<u8>> = all
-        .iter()
-        .map(|batches| json_lines(packer, batches))
-        .collect();
+    let encoded: Vec<Vec<u8>> = all.iter().map(|batches| encode_flush(&flush(batches.clone()))).collect();
+    let json: Vec<Vec<u8>> = all.iter().map(|batches| json_lines(packer, batches)).collect();
     let each = |of: &[Vec<u8>]| of.iter().map(Vec::len).sum::<usize>() as f64 / events;
     let (bytes, json_bytes) = (each(&encoded), each(&json));
 
@@ -189,24 +178,14 @@ fn day(events: usize, visitors: usize) {
     let json = json_lines(&mut zstd::bulk::Compressor::new(3).unwrap(), &batches).len() as f64;
     let encode = time_us(10, || drop(black_box(segment::encode(&segment))));
     let decode = time_us(10, || drop(black_box(segment::decode(&bytes).unwrap())));
-    println!(
-        "\nDay segment, {n} events of {visitors} visitors, {} visits",
-        segment.visits.len()
-    );
+    println!("\nDay segment, {n} events of {visitors} visitors, {} visits", segment.visits.len());
     println!(
         "  goal 16   {:.1} bytes an event   ({:.2} of JSON + zstd)",
         bytes.len() as f64 / n,
         bytes.len() as f64 / json
     );
-    println!(
-        "  encode {:.2} us, decode {:.2} us an event",
-        encode / n,
-        decode / n
-    );
-    println!(
-        "  the same events as one part: {:.1} bytes an event",
-        part.len() as f64 / n
-    );
+    println!("  encode {:.2} us, decode {:.2} us an event", encode / n, decode / n);
+    println!("  the same events as one part: {:.1} bytes an event", part.len() as f64 / n);
 }
 
 /// A segment as the fold would freeze it, by the plain rule: a visit ends after 30 minutes of nothing.
@@ -230,10 +209,8 @@ fn segment_of(batches: &[Batch]) -> Segment {
             let visit = batch.visitor.map(|visitor| {
                 let next = visitor_numbers.len() as u32;
                 let number = *visitor_numbers.entry(visitor).or_insert(next);
-                let open = current
-                    .get(&visitor)
-                    .copied()
-                    .filter(|visit| event.at_ms - ends[*visit] < 1_800_000);
+                let open =
+                    current.get(&visitor).copied().filter(|visit| event.at_ms - ends[*visit] < 1_800_000);
                 let visit = open.unwrap_or_else(|| {
                     visits.push(VisitRow {
                         visitor: number,
@@ -264,13 +241,7 @@ fn segment_of(batches: &[Batch]) -> Segment {
                 row.engaged |= row.views > 1 || event.interactive;
                 visit as u32
             });
-            props.push(
-                event
-                    .props
-                    .iter()
-                    .map(|(key, value)| gather.prop(key, value))
-                    .collect(),
-            );
+            props.push(event.props.iter().map(|(key, value)| gather.prop(key, value)).collect());
             numbers.push(event.numbers.clone());
             events.push(SegmentEvent {
                 number: events.len() as u32,
@@ -298,45 +269,15 @@ fn segment_of(batches: &[Batch]) -> Segment {
     let mut order: Vec<usize> = (0..visits.len()).collect();
     order.sort_by_key(|visit| (visits[*visit].visitor, visits[*visit].start_ms));
     let mut renumbered = vec![0; visits.len()];
-    order
-        .iter()
-        .enumerate()
-        .for_each(|(to, from)| renumbered[*from] = to as u32);
+    order.iter().enumerate().for_each(|(to, from)| renumbered[*from] = to as u32);
     let visits = order.iter().map(|visit| visits[*visit]).collect();
-    events
-        .iter_mut()
-        .for_each(|event| event.visit = event.visit.map(|visit| renumbered[visit as usize]));
+    events.iter_mut().for_each(|event| event.visit = event.visit.map(|visit| renumbered[visit as usize]));
     events.sort_by_key(|event| (event.visit.unwrap_or(u32::MAX), event.number));
-    let props = events
-        .iter()
-        .flat_map(|event| props[event.number as usize].clone())
-        .collect();
-    let numbers = events
-        .iter()
-        .flat_map(|event| numbers[event.number as usize].clone())
-        .collect();
-    let Gatherer {
-        dicts,
-        origins,
-        places,
-        devices,
-        ..
-    } = gather;
+    let props = events.iter().flat_map(|event| props[event.number as usize].clone()).collect();
+    let numbers = events.iter().flat_map(|event| numbers[event.number as usize].clone()).collect();
+    let Gatherer { dicts, origins, places, devices, .. } = gather;
     let (site, day) = (batches[0].site, batches[0].day);
-    Segment {
-        visits,
-        events: Part {
-            site,
-            day,
-            dicts,
-            origins,
-            places,
-            devices,
-            events,
-            props,
-            numbers,
-        },
-    }
+    Segment { visits, events: Part { site, day, dicts, origins, places, devices, events, props, numbers } }
 }
 
 /// A day's rollup of pages.
@@ -345,13 +286,7 @@ fn rollup(pages: usize) {
     for batch in traffic::batches(30_000, 12_000, 3) {
         for event in &batch.events {
             let counts = cells.entry(event.page.clone()).or_default();
-            *counts += Counts {
-                visitors: 1,
-                visits: 1,
-                pageviews: 1,
-                duration_s: 37,
-                ..Counts::default()
-            };
+            *counts += Counts { visitors: 1, visits: 1, pageviews: 1, duration_s: 37, ..Counts::default() };
         }
     }
     let mut cells: Vec<_> = cells.into_iter().collect();
@@ -362,8 +297,5 @@ fn rollup(pages: usize) {
     let n = rollup.cells.len() as f64;
     let encode = time_us(1000, || drop(black_box(rollup.encode())));
     let decode = time_us(1000, || drop(black_box(Rollup::decode(&bytes).unwrap())));
-    println!(
-        "\nRollup of {n} pages: {} bytes, encode {encode:.0} us, decode {decode:.0} us",
-        bytes.len()
-    );
+    println!("\nRollup of {n} pages: {} bytes, encode {encode:.0} us, decode {decode:.0} us", bytes.len());
 }

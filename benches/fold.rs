@@ -41,9 +41,7 @@ const BLOCK: usize = 1000;
 
 fn main() {
     println!("the fold, blocks of {BLOCK} events, one core\n");
-    println!(
-        "visitors    events     decode     fold   events/s  yardstick  fold/yardstick  bytes/visitor"
-    );
+    println!("visitors    events     decode     fold   events/s  yardstick  fold/yardstick  bytes/visitor");
     run(20_000, 70_000, 9);
     run(1_000_000, 3_500_000, 1);
     println!("\npeak memory of this program: {} MB", peak_mb());
@@ -92,20 +90,13 @@ fn day(visitors: usize, events: usize, seed: u64) -> (Row, usize) {
     }
     flushes.push(encode(batches));
 
-    let mut row = Row {
-        events: total,
-        decode: Duration::ZERO,
-        fold: Duration::ZERO,
-        yardstick: Duration::ZERO,
-    };
+    let mut row =
+        Row { events: total, decode: Duration::ZERO, fold: Duration::ZERO, yardstick: Duration::ZERO };
     let mut state = State::new();
     let mut plain = Plain::default();
     for run in flushes.chunks(64) {
         let began = cpu();
-        let run: Vec<Flush> = run
-            .iter()
-            .map(|bytes| decode_flush(bytes).expect("our own bytes"))
-            .collect();
+        let run: Vec<Flush> = run.iter().map(|bytes| decode_flush(bytes).expect("our own bytes")).collect();
         row.decode += cpu() - began;
 
         let began = cpu();
@@ -143,10 +134,7 @@ fn day(visitors: usize, events: usize, seed: u64) -> (Row, usize) {
 }
 
 fn encode(batches: Vec<passerby_engine::event::Batch>) -> Vec<u8> {
-    encode_flush(&Flush {
-        blocks: blocks(batches),
-        dropped: Vec::new(),
-    })
+    encode_flush(&Flush { blocks: blocks(batches), dropped: Vec::new() })
 }
 
 /// The yardstick: page views by page, and distinct visitors, each batch once.
@@ -174,8 +162,7 @@ impl Plain {
                     // Engagement alone makes no visitor; page views and custom events do.
                     if matches!(
                         row.kind,
-                        passerby_engine::event::Kind::PageView
-                            | passerby_engine::event::Kind::Custom
+                        passerby_engine::event::Kind::PageView | passerby_engine::event::Kind::Custom
                     ) {
                         self.visitors.extend(batch.visitor.map(|v| v.0.get()));
                     }
@@ -194,13 +181,6 @@ fn cpu() -> Duration {
 /// Greatest resident size so far, MB.
 fn peak_mb() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmHWM:"))
-        .unwrap_or_default();
-    line.split_whitespace()
-        .nth(1)
-        .and_then(|kb| kb.parse::<usize>().ok())
-        .unwrap_or(0)
-        / 1024
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap_or_default();
+    line.split_whitespace().nth(1).and_then(|kb| kb.parse::<usize>().ok()).unwrap_or(0) / 1024
 }

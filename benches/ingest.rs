@@ -48,10 +48,7 @@ fn main() {
             for events in EVENTS {
                 for server in SERVERS {
                     let measured = measure(server, connections, events);
-                    match results
-                        .iter_mut()
-                        .find(|r| (r.0, r.1, r.2) == (connections, events, server))
-                    {
+                    match results.iter_mut().find(|r| (r.0, r.1, r.2) == (connections, events, server)) {
                         Some(result) => result.3.push(measured),
                         None => results.push((connections, events, server, vec![measured])),
                     }
@@ -61,14 +58,9 @@ fn main() {
         eprintln!("round {} of {ROUNDS}", round + 1);
     }
     println!("median of {ROUNDS} rounds; CPU is the server process's, in us a request\n");
-    println!(
-        "connections  events   server       CPU     requests/s    events/s   to bare   to file"
-    );
+    println!("connections  events   server       CPU     requests/s    events/s   to bare   to file");
     for chunk in results.chunks(SERVERS.len()) {
-        let cpu: Vec<f64> = chunk
-            .iter()
-            .map(|r| median(r.3.iter().map(|m| m.cpu_us)))
-            .collect();
+        let cpu: Vec<f64> = chunk.iter().map(|r| median(r.3.iter().map(|m| m.cpu_us))).collect();
         for (row, own) in chunk.iter().zip(&cpu) {
             let rate = median(row.3.iter().map(|m| m.per_second));
             println!(
@@ -100,10 +92,7 @@ fn measure(server: &str, connections: usize, events: usize) -> Measured {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let address = free_address();
     let mut child = Running(start(server, address, folder.path()));
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let measured = runtime.block_on(async {
         wait_for(address).await;
         let answered = Arc::new(AtomicU64::new(0));
@@ -136,9 +125,7 @@ impl Drop for Running {
 }
 
 fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0")
-        .and_then(|l| l.local_addr())
-        .expect("a free port")
+    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port")
 }
 
 fn start(server: &str, address: SocketAddr, folder: &Path) -> Child {
@@ -147,43 +134,25 @@ fn start(server: &str, address: SocketAddr, folder: &Path) -> Child {
             let mut command = Command::new(env!("CARGO_BIN_EXE_passerby"));
             let store = format!("sqlite:{}", folder.join("passerby.db").display());
             let proxy = "127.0.0.0/8";
-            command.args([
-                "serve",
-                "--site",
-                "example.com",
-                "--store",
-                &store,
-                "--trusted-proxy",
-                proxy,
-            ]);
+            command.args(["serve", "--site", "example.com", "--store", &store, "--trusted-proxy", proxy]);
             command.args(["--listen", &address.to_string()]);
             command
         }
         kind => {
             let mut command = Command::new(std::env::current_exe().expect("our own path"));
-            command
-                .args(["serve", kind, &address.to_string()])
-                .arg(folder);
+            command.args(["serve", kind, &address.to_string()]).arg(folder);
             command
         }
     };
-    command
-        .stdout(Stdio::null())
-        .stdin(Stdio::null())
-        .spawn()
-        .expect("a server")
+    command.stdout(Stdio::null()).stdin(Stdio::null()).spawn().expect("a server")
 }
 
 /// CPU time of a process, user and system, in hundredths of a second.
 fn cpu_ticks(child: &Child) -> u64 {
-    let stat =
-        std::fs::read_to_string(format!("/proc/{}/stat", child.id())).expect("a running server");
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).expect("a running server");
     // The fields after the name, which may hold spaces, begin with the third.
     let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or("").split(' ').collect();
-    [fields[11], fields[12]]
-        .iter()
-        .map(|n| n.parse::<u64>().unwrap_or(0))
-        .sum()
+    [fields[11], fields[12]].iter().map(|n| n.parse::<u64>().unwrap_or(0)).sum()
 }
 
 async fn wait_for(address: SocketAddr) {
@@ -229,11 +198,7 @@ async fn connection(address: SocketAddr, n: u64, events: usize, answered: Arc<At
                 break;
             }
         }
-        assert!(
-            answer.starts_with(b"HTTP/1.1 202"),
-            "{}",
-            String::from_utf8_lossy(&answer[..have])
-        );
+        assert!(answer.starts_with(b"HTTP/1.1 202"), "{}", String::from_utf8_lossy(&answer[..have]));
         answered.fetch_add(1, Relaxed);
     }
 }
@@ -243,10 +208,8 @@ fn complete(answer: &[u8]) -> bool {
         return false;
     };
     let head = String::from_utf8_lossy(&answer[..end]).to_ascii_lowercase();
-    let length = head
-        .split("content-length: ")
-        .nth(1)
-        .and_then(|l| l.split("\r\n").next()?.trim().parse().ok());
+    let length =
+        head.split("content-length: ").nth(1).and_then(|l| l.split("\r\n").next()?.trim().parse().ok());
     answer.len() >= end + 4 + length.unwrap_or(0)
 }
 
@@ -254,9 +217,8 @@ fn complete(answer: &[u8]) -> bool {
 fn request(number: u64, events: usize) -> Vec<u8> {
     let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let visitor = mixed >> 40 & 0xffff;
-    let mut body = format!(
-        r#"{{"v":1,"site":"example.com","batch":"{mixed:016x}{number:016x}","sent":2,"events":["#
-    );
+    let mut body =
+        format!(r#"{{"v":1,"site":"example.com","batch":"{mixed:016x}{number:016x}","sent":2,"events":["#);
     for i in 0..events {
         let page = mixed.wrapping_add(i as u64) % 300;
         let comma = if i > 0 { "," } else { "" };
@@ -280,14 +242,9 @@ fn request(number: u64, events: usize) -> Vec<u8> {
 
 /// The yardsticks' process.
 fn yardstick(kind: &str, address: &str, folder: &Path) {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let listener = tokio::net::TcpListener::bind(address)
-            .await
-            .expect("the port");
+        let listener = tokio::net::TcpListener::bind(address).await.expect("the port");
         let never = std::future::pending::<()>();
         let file = (kind == "file").then(|| log_file(folder));
         listen::serve(listener, Limits::default(), never, Arc::new(Plain { file })).await;
@@ -301,20 +258,14 @@ struct Plain {
 
 impl Answer for Plain {
     async fn answer(&self, request: Request<Incoming>, _: &Connection) -> Response<Body> {
-        let body = request
-            .into_body()
-            .collect()
-            .await
-            .map(|b| b.to_bytes())
-            .unwrap_or_default();
+        let body = request.into_body().collect().await.map(|b| b.to_bytes()).unwrap_or_default();
         if let Some(file) = &self.file {
             let (durable, wait) = oneshot::channel();
             let _ = file.send((body, durable));
             let _ = wait.await;
         }
-        let mut answer = Response::new(Either::Left(Full::new(Bytes::from_static(
-            br#"{"accepted":1,"dropped":[]}"#,
-        ))));
+        let mut answer =
+            Response::new(Either::Left(Full::new(Bytes::from_static(br#"{"accepted":1,"dropped":[]}"#))));
         *answer.status_mut() = hyper::StatusCode::ACCEPTED;
         answer
     }
@@ -327,13 +278,8 @@ fn log_file(folder: &Path) -> mpsc::UnboundedSender<(Bytes, oneshot::Sender<()>)
     std::thread::spawn(move || {
         let mut waiting = Vec::new();
         while receive.blocking_recv_many(&mut waiting, 10_000) > 0 {
-            let bytes: Vec<u8> = waiting
-                .iter()
-                .flat_map(|(body, _)| body.iter().copied())
-                .collect();
-            file.write_all(&bytes)
-                .and_then(|()| file.sync_data())
-                .expect("a disk");
+            let bytes: Vec<u8> = waiting.iter().flat_map(|(body, _)| body.iter().copied()).collect();
+            file.write_all(&bytes).and_then(|()| file.sync_data()).expect("a disk");
             for (_, durable) in waiting.drain(..) {
                 let _ = durable.send(());
             }

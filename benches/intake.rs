@@ -45,40 +45,24 @@ fn main() {
     };
     let tables = Tables::new([1; 16], place::Tables::new());
     let salts = [(Day(19_844), [3; 16])];
-    let key = BatchKey {
-        key: [4; 16],
-        fresh: 5,
-    };
-    let enrich =
-        |hits: &receive::Hits| enrich::events(hits, &rules, &salts, &peer, &tables, NOW, &key);
+    let key = BatchKey { key: [4; 16], fresh: 5 };
+    let enrich = |hits: &receive::Hits| enrich::events(hits, &rules, &salts, &peer, &tables, NOW, &key);
 
     let track = |body: &str| receive::batch(body.as_bytes(), None, NOW).expect("a batch");
     for n in [1, 10, 100] {
         let body = batch(n);
         let hits = track(&body);
         let name = format!("batch of {n}, {} bytes", body.len());
-        report(
-            &name,
-            n,
-            time(|| drop(black_box(track(&body)))),
-            time(|| drop(black_box(enrich(&hits)))),
-        );
+        report(&name, n, time(|| drop(black_box(track(&body)))), time(|| drop(black_box(enrich(&hits)))));
     }
     let read = || receive::plausible(plausible.as_bytes()).expect("an event");
     let hits = read();
-    report(
-        "Plausible's event",
-        1,
-        time(|| drop(black_box(read()))),
-        time(|| drop(black_box(enrich(&hits)))),
-    );
+    report("Plausible's event", 1, time(|| drop(black_box(read()))), time(|| drop(black_box(enrich(&hits)))));
 }
 
 fn report(name: &str, events: usize, receive: f64, enrich: f64) {
     let each = (receive + enrich) / events as f64;
-    println!(
-        "{name:<26} receive {receive:>7.0} ns   enrich {enrich:>7.0} ns   {each:>6.0} ns an event"
-    );
+    println!("{name:<26} receive {receive:>7.0} ns   enrich {enrich:>7.0} ns   {each:>6.0} ns an event");
 }
 
 /// Nanoseconds of a call: the median of 21 runs of 2,000.

@@ -28,12 +28,7 @@ pub trait Live: Send + Sync {
     fn epoch(&self) -> u64;
 
     /// The rollups of a site's open days within `days`, of one moment.
-    fn rollups(
-        &self,
-        site: SiteId,
-        dims: &[Dim],
-        days: RangeInclusive<Day>,
-    ) -> Vec<(Day, Dim, Rollup)>;
+    fn rollups(&self, site: SiteId, dims: &[Dim], days: RangeInclusive<Day>) -> Vec<(Day, Dim, Rollup)>;
 
     /// The first and last open day of a site that has any.
     fn days(&self, site: SiteId) -> Option<(Day, Day)>;
@@ -65,20 +60,12 @@ type Wanted = BTreeMap<Dim, RangeInclusive<Day>>;
 impl Source {
     /// Reads beside a fold in this process.
     pub fn beside(store: Arc<dyn Store>, live: Arc<dyn Live>) -> Source {
-        Source {
-            store,
-            live: Some(live),
-            cache: Mutex::default(),
-        }
+        Source { store, live: Some(live), cache: Mutex::default() }
     }
 
     /// Reads from the store alone: loads the last checkpoint and folds the tail itself.
     pub fn alone(store: Arc<dyn Store>) -> Source {
-        Source {
-            store,
-            live: None,
-            cache: Mutex::default(),
-        }
+        Source { store, live: None, cache: Mutex::default() }
     }
 
     /// One query's answer.
@@ -88,28 +75,16 @@ impl Source {
     /// `query::parse` has refused already.
     pub async fn report(&self, site: SiteId, query: &Query) -> store::Result<Report> {
         let mut reports = self.reports(site, std::slice::from_ref(query)).await?;
-        reports
-            .pop()
-            .ok_or_else(|| store::Error::new(Kind::Unusable, "no query, no answer"))
+        reports.pop().ok_or_else(|| store::Error::new(Kind::Unusable, "no query, no answer"))
     }
 
     /// Many queries' answers, in their order, all of one moment.
     pub async fn reports(&self, site: SiteId, queries: &[Query]) -> store::Result<Vec<Report>> {
         let refused = |sentence| store::Error::new(Kind::Unusable, sentence);
-        let plans = queries
-            .iter()
-            .map(plan)
-            .collect::<Result<Vec<Plan>, _>>()
-            .map_err(refused)?;
+        let plans = queries.iter().map(plan).collect::<Result<Vec<Plan>, _>>().map_err(refused)?;
         let found = self.read(site, wanted(&plans)).await?;
         let asked: Vec<_> = queries.iter().cloned().zip(plans).collect();
-        blocking(move || {
-            asked
-                .iter()
-                .map(|(query, plan)| answer(query, plan, &found))
-                .collect()
-        })
-        .await
+        blocking(move || asked.iter().map(|(query, plan)| answer(query, plan, &found)).collect()).await
     }
 
     /// The first and last day for which a site has anything, open days and imports included.
@@ -139,10 +114,7 @@ impl Source {
             // A second at most in all: something closes many days, or imports.
             tokio::time::sleep(Duration::from_millis(1 << tries)).await;
         }
-        Err(store::Error::new(
-            Kind::Unavailable,
-            "the counts kept moving while they were read; try again",
-        ))
+        Err(store::Error::new(Kind::Unavailable, "the counts kept moving while they were read; try again"))
     }
 
     /// None if a day was closed, or a unit changed, in the meantime.
@@ -153,22 +125,13 @@ impl Source {
         wanted: &Wanted,
     ) -> store::Result<Option<Vec<Found>>> {
         let epoch = ask(live, |live| live.epoch()).await?;
-        let before = Stamp {
-            epoch,
-            revision: self.store.revision().await?,
-        };
+        let before = Stamp { epoch, revision: self.store.revision().await? };
         let (mut found, missing) = self.cache().get(before, site, wanted);
         let stored = read_stored(&*self.store, site, &missing).await?;
         let decoded = blocking(move || decode(stored)).await??;
         let asked = wanted.clone();
-        let (open, epoch) = ask(live, move |live| {
-            (open_days(live, site, &asked), live.epoch())
-        })
-        .await?;
-        let after = Stamp {
-            epoch,
-            revision: self.store.revision().await?,
-        };
+        let (open, epoch) = ask(live, move |live| (open_days(live, site, &asked), live.epoch())).await?;
+        let after = Stamp { epoch, revision: self.store.revision().await? };
         if after != before {
             return Ok(None);
         }
@@ -206,10 +169,7 @@ impl Source {
 /// The days of each dimension that at least one plan asks for, and what lies between them.
 fn wanted(plans: &[Plan]) -> Wanted {
     let mut wanted = Wanted::new();
-    for (plan, dim) in plans
-        .iter()
-        .flat_map(|plan| plan.dims.iter().map(move |dim| (plan, *dim)))
-    {
+    for (plan, dim) in plans.iter().flat_map(|plan| plan.dims.iter().map(move |dim| (plan, *dim))) {
         let days = wanted.entry(dim).or_insert_with(|| plan.days.clone());
         *days = *days.start().min(plan.days.start())..=*days.end().max(plan.days.end());
     }
@@ -222,27 +182,16 @@ fn answer(query: &Query, plan: &Plan, found: &[Found]) -> Report {
             && plan.dims.contains(&found.dim)
             && plan.days.contains(&found.day)
     };
-    let data: Vec<_> = found
-        .iter()
-        .filter(counts)
-        .map(|f| (f.day, f.dim, f.rollup.clone()))
-        .collect();
+    let data: Vec<_> = found.iter().filter(counts).map(|f| (f.day, f.dim, f.rollup.clone())).collect();
     report(query, plan, &data)
 }
 
 /// Stored rollups, dimensions with the same days together. With the revision unchanged before and after, they
 /// are of one moment though they may be read in several steps.
-async fn read_stored(
-    store: &dyn Store,
-    site: SiteId,
-    wanted: &Wanted,
-) -> store::Result<Vec<StoredRollup>> {
+async fn read_stored(store: &dyn Store, site: SiteId, wanted: &Wanted) -> store::Result<Vec<StoredRollup>> {
     let mut together: BTreeMap<(Day, Day), Vec<Dim>> = BTreeMap::new();
     for (dim, days) in wanted {
-        together
-            .entry((*days.start(), *days.end()))
-            .or_default()
-            .push(*dim);
+        together.entry((*days.start(), *days.end())).or_default().push(*dim);
     }
     let mut stored = Vec::new();
     for ((first, last), dims) in together {
@@ -253,12 +202,7 @@ async fn read_stored(
 
 fn decode(stored: Vec<StoredRollup>) -> store::Result<Vec<Found>> {
     let decode = |row: StoredRollup| match Rollup::decode(&row.bytes) {
-        Ok(rollup) => Ok(Found {
-            unit: row.unit,
-            day: row.day,
-            dim: row.dim,
-            rollup: Arc::new(rollup),
-        }),
+        Ok(rollup) => Ok(Found { unit: row.unit, day: row.day, dim: row.dim, rollup: Arc::new(rollup) }),
         Err(_) => Err(store::Error::new(
             Kind::Corrupt,
             format!(
@@ -272,12 +216,7 @@ fn decode(stored: Vec<StoredRollup>) -> store::Result<Vec<Found>> {
 }
 
 fn live_found(day: Day, dim: Dim, rollup: Rollup) -> Found {
-    Found {
-        unit: LIVE,
-        day,
-        dim,
-        rollup: Arc::new(rollup),
-    }
+    Found { unit: LIVE, day, dim, rollup: Arc::new(rollup) }
 }
 
 /// The open days' rollups, all of one moment: so all dimensions over all days, less what nobody wants.
@@ -290,8 +229,7 @@ fn open_days(live: &dyn Live, site: SiteId, wanted: &Wanted) -> Vec<Found> {
     };
     let open = live.rollups(site, &dims, first..=last).into_iter();
     let open = open.filter(|(day, dim, _)| wanted.get(dim).is_some_and(|days| days.contains(day)));
-    open.map(|(day, dim, rollup)| live_found(day, dim, rollup))
-        .collect()
+    open.map(|(day, dim, rollup)| live_found(day, dim, rollup)).collect()
 }
 
 /// The watermark and which days are open at it.
@@ -299,14 +237,7 @@ type Standing = (Position, Vec<(SiteId, Day)>);
 
 async fn standing(store: &dyn Store) -> store::Result<Standing> {
     let checkpoint = store.load().await?;
-    Ok((
-        checkpoint.watermark,
-        checkpoint
-            .states
-            .iter()
-            .map(|(site, day, _)| (*site, *day))
-            .collect(),
-    ))
+    Ok((checkpoint.watermark, checkpoint.states.iter().map(|(site, day, _)| (*site, *day)).collect()))
 }
 
 /// The last checkpoint with the tail folded onto it, and how things stood at the checkpoint.
@@ -318,10 +249,7 @@ async fn fold(store: &dyn Store) -> store::Result<(Standing, Fold)> {
             return Ok((standing, fold));
         }
     }
-    Err(store::Error::new(
-        Kind::Unavailable,
-        "the log was trimmed faster than it could be read; try again",
-    ))
+    Err(store::Error::new(Kind::Unavailable, "the log was trimmed faster than it could be read; try again"))
 }
 
 fn days(fold: &Fold, site: SiteId) -> Option<(Day, Day)> {
@@ -340,9 +268,7 @@ async fn ask<T: Send + 'static>(
 }
 
 /// Work that takes milliseconds, or waits, done where no other request waits for it.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> store::Result<T> {
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> store::Result<T> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|_| store::Error::new(Kind::Unavailable, "an answer was given up; try again"))
 }

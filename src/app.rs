@@ -102,10 +102,7 @@ impl App {
 
     /// What the ids of a request's batches are made from.
     pub fn batch_key(&self) -> BatchKey {
-        BatchKey {
-            key: self.batch_key,
-            fresh: self.fresh.fetch_add(1, Ordering::Relaxed),
-        }
+        BatchKey { key: self.batch_key, fresh: self.fresh.fetch_add(1, Ordering::Relaxed) }
     }
 
     /// The tables in use. Not to be held across an await.
@@ -131,10 +128,7 @@ pub async fn batch_key(store: &dyn Store) -> store::Result<[u8; 16]> {
     const KEY: &str = "batch-key";
     let not_one = || Error::new(Kind::Corrupt, "the setting batch-key is not 16 bytes");
     if store.setting(KEY).await?.is_none() {
-        match store
-            .put_setting(KEY, 0, Some(secret::random_16()?.to_vec()))
-            .await
-        {
+        match store.put_setting(KEY, 0, Some(secret::random_16()?.to_vec())).await {
             // Another process was first: its key is the one.
             Err(e) if e.kind == Kind::Conflict => {}
             other => other?,

@@ -51,30 +51,21 @@ fn dispatch(cli: Cli, environment: Environment) -> Result<()> {
 
 /// Runs a command on this thread alone.
 fn block_on(command: impl Future<Output = Result<()>>) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    runtime
-        .context("the command's runtime cannot start")?
-        .block_on(command)
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.context("the command's runtime cannot start")?.block_on(command)
 }
 
 async fn site(command: SiteCommand, environment: Environment<'_>) -> Result<()> {
     let now_ms = (app::system_clock())();
     match command {
-        SiteCommand::Add {
-            domain,
-            timezone,
-            store,
-        } => {
+        SiteCommand::Add { domain, timezone, store } => {
             let domain = config::domain(&domain)?;
             let zone = timezone.as_deref().map(config::timezone).transpose()?;
             let sites = Sites::open(open(store, environment)?).await?;
             match sites.add(&domain, zone.as_deref(), now_ms).await? {
-                Added::New => say(&format!(
-                    "Added {domain}, with days in {}.",
-                    zone.as_deref().unwrap_or("UTC")
-                )),
+                Added::New => {
+                    say(&format!("Added {domain}, with days in {}.", zone.as_deref().unwrap_or("UTC")))
+                }
                 Added::ZoneFrom(from_ms) => {
                     let from = jiff::Timestamp::from_millisecond(from_ms)
                         .context("the next midnight is out of range")?;
@@ -87,19 +78,10 @@ async fn site(command: SiteCommand, environment: Environment<'_>) -> Result<()> 
             }
         }
         SiteCommand::List { store } => {
-            for site in Sites::open(open(store, environment)?)
-                .await?
-                .all(now_ms)
-                .await?
-            {
-                let created =
-                    jiff::Timestamp::from_millisecond(site.stored.created_ms).unwrap_or_default();
+            for site in Sites::open(open(store, environment)?).await?.all(now_ms).await? {
+                let created = jiff::Timestamp::from_millisecond(site.stored.created_ms).unwrap_or_default();
                 let created = created.strftime("%Y-%m-%d");
-                say(&format!(
-                    "{}\t{}\tsince {created}",
-                    site.domain(),
-                    site.zone_name(now_ms)
-                ))?;
+                say(&format!("{}\t{}\tsince {created}", site.domain(), site.zone_name(now_ms)))?;
             }
             Ok(())
         }
@@ -111,14 +93,9 @@ async fn site(command: SiteCommand, environment: Environment<'_>) -> Result<()> 
                 bail!("there is no site {domain}");
             }
             if !yes {
-                say(&format!(
-                    "This erases everything counted for {domain}. Type its name again to go on:"
-                ))?;
+                say(&format!("This erases everything counted for {domain}. Type its name again to go on:"))?;
                 let mut typed = String::new();
-                std::io::stdin()
-                    .lock()
-                    .read_line(&mut typed)
-                    .context("the answer cannot be read")?;
+                std::io::stdin().lock().read_line(&mut typed).context("the answer cannot be read")?;
                 if typed.trim() != domain {
                     bail!("that is not {domain}: nothing was removed");
                 }
@@ -126,9 +103,8 @@ async fn site(command: SiteCommand, environment: Environment<'_>) -> Result<()> 
             let removed = sites.remove(&domain).await?;
             let id = removed.with_context(|| format!("there is no site {domain}"))?;
             let erased = sites::erase(&store, id).await;
-            erased.with_context(|| {
-                format!("{domain} is counted no more, but its counts are not all erased")
-            })?;
+            erased
+                .with_context(|| format!("{domain} is counted no more, but its counts are not all erased"))?;
             say(&format!("Removed {domain}."))
         }
     }
@@ -187,13 +163,7 @@ async fn query(args: QueryArgs, environment: Environment<'_>) -> Result<()> {
 async fn import(command: ImportCommand, environment: Environment<'_>) -> Result<()> {
     let now_ms = (app::system_clock())();
     match command {
-        ImportCommand::AccessLog {
-            files,
-            site,
-            keep_bots,
-            geo,
-            store,
-        } => {
+        ImportCommand::AccessLog { files, site, keep_bots, geo, store } => {
             let places = match geo.or_else(|| environment("PASSERBY_GEO").map(Into::into)) {
                 None => place::Tables::new(),
                 Some(file) => std::fs::read(&file)
@@ -209,14 +179,11 @@ async fn import(command: ImportCommand, environment: Environment<'_>) -> Result<
             }
             let site = find_site(&store, &domain, now_ms).await?;
             let from = site.stored.zones.iter().map(|(from_ms, _)| *from_ms);
-            let rules = from
-                .map(|from_ms| (from_ms, site.rules(from_ms).clone()))
-                .collect();
+            let rules = from.map(|from_ms| (from_ms, site.rules(from_ms).clone())).collect();
             let mut key = [0; 16];
             getrandom::fill(&mut key).context("the system's random generator does not answer")?;
             let what = AccessLog { files, keep_bots };
-            let outcome =
-                import::run(&*store, rules, &Tables::new(key, places), &what, now_ms).await?;
+            let outcome = import::run(&*store, rules, &Tables::new(key, places), &what, now_ms).await?;
             let summary = import::summary(&outcome, &domain);
             match outcome {
                 Outcome::Nothing(_) => bail!("{}", summary.trim_end()),
@@ -249,12 +216,9 @@ async fn import(command: ImportCommand, environment: Environment<'_>) -> Result<
                 Some(unit) => import::remove(&*store, unit).await?,
                 None => None,
             };
-            let (_, entry) = removed
-                .with_context(|| format!("there is no import {id}: `passerby import list`"))?;
-            say(&format!(
-                "Removed {id}: {} page views.",
-                import::grouped(entry.tally.pageviews)
-            ))
+            let (_, entry) =
+                removed.with_context(|| format!("there is no import {id}: `passerby import list`"))?;
+            say(&format!("Removed {id}: {} page views.", import::grouped(entry.tally.pageviews)))
         }
     }
 }
@@ -267,19 +231,10 @@ async fn sign_in(args: SignInArgs, environment: Environment<'_>) -> Result<()> {
     say(&crate::serve::link(listen, &token))
 }
 
-async fn find_site(
-    store: &Arc<dyn Store>,
-    domain: &str,
-    now_ms: i64,
-) -> Result<Arc<crate::sites::Site>> {
+async fn find_site(store: &Arc<dyn Store>, domain: &str, now_ms: i64) -> Result<Arc<crate::sites::Site>> {
     let domain = config::domain(domain)?;
-    let site = Sites::open(store.clone())
-        .await?
-        .get(&domain, now_ms)
-        .await?;
-    site.with_context(|| {
-        format!("there is no site {domain}: add it with `passerby site add {domain}`")
-    })
+    let site = Sites::open(store.clone()).await?.get(&domain, now_ms).await?;
+    site.with_context(|| format!("there is no site {domain}: add it with `passerby site add {domain}`"))
 }
 
 fn open(args: crate::cli::StoreArgs, environment: Environment) -> Result<Arc<dyn Store>> {

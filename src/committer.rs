@@ -138,11 +138,7 @@ impl Desk {
 }
 
 impl Room {
-    fn enter(
-        &mut self,
-        batches: Vec<Batch>,
-        knock: &Notify,
-    ) -> Result<oneshot::Receiver<Result<()>>> {
+    fn enter(&mut self, batches: Vec<Batch>, knock: &Notify) -> Result<oneshot::Receiver<Result<()>>> {
         if !self.open {
             return Err(closed());
         }
@@ -161,17 +157,10 @@ impl Room {
     }
 
     fn count(&mut self, dropped: impl IntoIterator<Item = Dropped>) {
-        for Dropped {
-            site,
-            day,
-            reason,
-            count,
-        } in dropped
-        {
+        for Dropped { site, day, reason, count } in dropped {
             let so_far = self.dropped.entry((site, day, reason)).or_default();
             *so_far = so_far.saturating_add(count);
-            self.drops_due
-                .get_or_insert_with(|| Instant::now() + DROPS_WAIT);
+            self.drops_due.get_or_insert_with(|| Instant::now() + DROPS_WAIT);
         }
     }
 
@@ -180,12 +169,7 @@ impl Room {
         self.bytes = 0;
         self.drops_due = None;
         let dropped = mem::take(&mut self.dropped).into_iter();
-        let dropped = dropped.map(|((site, day, reason), count)| Dropped {
-            site,
-            day,
-            reason,
-            count,
-        });
+        let dropped = dropped.map(|((site, day, reason), count)| Dropped { site, day, reason, count });
         (mem::take(&mut self.waiting), dropped.collect())
     }
 }
@@ -193,17 +177,10 @@ impl Room {
 /// What a batch holds in memory, roughly.
 fn weight(batch: &Batch) -> usize {
     let heap = |text: &Text| {
-        if text.is_heap_allocated() {
-            text.capacity()
-        } else {
-            0
-        }
+        if text.is_heap_allocated() { text.capacity() } else { 0 }
     };
     let event = |event: &Event| {
-        let props = event
-            .props
-            .iter()
-            .map(|(key, value)| heap(key) + heap(value) + 2 * size_of::<Text>());
+        let props = event.props.iter().map(|(key, value)| heap(key) + heap(value) + 2 * size_of::<Text>());
         let origin = &event.origin;
         let texts = [
             &event.page,
@@ -238,10 +215,7 @@ async fn run(end: End, store: Arc<dyn Store>) {
             answers.push(request.answer);
             batches.extend(request.batches);
         }
-        let flush = Flush {
-            blocks: block::blocks(batches),
-            dropped,
-        };
+        let flush = Flush { blocks: block::blocks(batches), dropped };
         let done = store.append(block::encode_flush(&flush)).await;
         // Nobody listens where a browser has gone away; its batch is in the log all the same.
         for answer in answers {

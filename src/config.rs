@@ -42,9 +42,7 @@ impl Config {
             store: store(typed.store, environment),
             sites,
             web,
-            geo: typed
-                .geo
-                .or_else(|| set("PASSERBY_GEO", environment).map(PathBuf::from)),
+            geo: typed.geo.or_else(|| set("PASSERBY_GEO", environment).map(PathBuf::from)),
             runtime_directory: set("RUNTIME_DIRECTORY", environment),
             password: set("PASSERBY_ADMIN_PASSWORD", environment).map(Zeroizing::new),
         })
@@ -52,32 +50,19 @@ impl Config {
 }
 
 fn web(typed: &ServeArgs, environment: Environment) -> Result<WebConfig> {
-    let platform = typed
-        .platform
-        .clone()
-        .or_else(|| set("PASSERBY_PLATFORM", environment));
-    let proxies = list(
-        typed.trusted_proxies.clone(),
-        environment("PASSERBY_TRUSTED_PROXY"),
-    );
-    let trusted = proxies
-        .iter()
-        .map(|proxy| proxy.parse().map_err(anyhow::Error::msg));
+    let platform = typed.platform.clone().or_else(|| set("PASSERBY_PLATFORM", environment));
+    let proxies = list(typed.trusted_proxies.clone(), environment("PASSERBY_TRUSTED_PROXY"));
+    let trusted = proxies.iter().map(|proxy| proxy.parse().map_err(anyhow::Error::msg));
     Ok(WebConfig {
         public: typed.public || truth("PASSERBY_PUBLIC", environment)?,
-        platform: platform
-            .map(|name| name.parse().map_err(anyhow::Error::msg))
-            .transpose()?,
+        platform: platform.map(|name| name.parse().map_err(anyhow::Error::msg)).transpose()?,
         trusted: trusted.collect::<Result<_>>()?,
     })
 }
 
 /// The store's address.
 pub fn store(typed: StoreArgs, environment: Environment) -> String {
-    typed
-        .store
-        .or_else(|| set("PASSERBY_STORE", environment))
-        .unwrap_or_else(|| DEFAULT_STORE.to_owned())
+    typed.store.or_else(|| set("PASSERBY_STORE", environment)).unwrap_or_else(|| DEFAULT_STORE.to_owned())
 }
 
 /// The address to listen on: a number, `localhost`, or a port alone (then on this machine only). No name is
@@ -86,17 +71,13 @@ pub fn listen(typed: Option<String>, environment: Environment) -> Result<SocketA
     let Some(text) = typed.or_else(|| set("PASSERBY_LISTEN", environment)) else {
         return Ok(DEFAULT_LISTEN);
     };
-    let full = match text
-        .strip_prefix("localhost:")
-        .or_else(|| text.strip_prefix(':'))
-    {
+    let full = match text.strip_prefix("localhost:").or_else(|| text.strip_prefix(':')) {
         Some(port) => format!("127.0.0.1:{port}"),
         None if text.bytes().all(|b| b.is_ascii_digit()) => format!("127.0.0.1:{text}"),
         None => text.clone(),
     };
-    full.parse().with_context(|| {
-        format!("cannot listen on {text:?}: write it like 127.0.0.1:8000 or [::1]:8000")
-    })
+    full.parse()
+        .with_context(|| format!("cannot listen on {text:?}: write it like 127.0.0.1:8000 or [::1]:8000"))
 }
 
 /// A site's domain, normalised.
@@ -107,12 +88,8 @@ pub fn domain(typed: &str) -> Result<Text> {
 
 /// A time zone's name, as the zone database spells it.
 pub fn timezone(typed: &str) -> Result<String> {
-    let zone = jiff::tz::TimeZone::get(typed)
-        .ok()
-        .and_then(|zone| zone.iana_name().map(str::to_owned));
-    zone.with_context(|| {
-        format!("{typed:?} is not a time zone: write it like Europe/Berlin or UTC")
-    })
+    let zone = jiff::tz::TimeZone::get(typed).ok().and_then(|zone| zone.iana_name().map(str::to_owned));
+    zone.with_context(|| format!("{typed:?} is not a time zone: write it like Europe/Berlin or UTC"))
 }
 
 /// A variable's value; an empty one counts as none.
@@ -126,12 +103,7 @@ fn list(typed: Vec<String>, variable: Option<String>) -> Vec<String> {
         return typed;
     }
     let variable = variable.unwrap_or_default();
-    variable
-        .split(',')
-        .map(str::trim)
-        .filter(|item| !item.is_empty())
-        .map(str::to_owned)
-        .collect()
+    variable.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
 }
 
 fn truth(name: &str, environment: Environment) -> Result<bool> {
@@ -184,19 +156,9 @@ mod tests {
         assert_eq!(of_environment.web.trusted.len(), 2);
         assert!(of_environment.web.platform.is_some() && of_environment.web.public);
         assert_eq!(of_environment.geo, None, "an empty variable is none");
-        assert_eq!(
-            of_environment.password.as_deref().map(String::as_str),
-            Some("secret")
-        );
+        assert_eq!(of_environment.password.as_deref().map(String::as_str), Some("secret"));
 
-        let typed = [
-            "--listen",
-            "[::1]:2",
-            "--store",
-            "sqlite:x.db",
-            "--site",
-            "www.C.example",
-        ];
+        let typed = ["--listen", "[::1]:2", "--store", "sqlite:x.db", "--site", "www.C.example"];
         let typed = config(&typed, &environment).unwrap();
         assert_eq!(typed.listen.to_string(), "[::1]:2");
         assert_eq!(typed.store, "sqlite:x.db");
@@ -216,11 +178,7 @@ mod tests {
             ("127.0.0.1:99999", None),
         ] {
             let listen = listen(Some(typed.to_owned()), &|_| None).ok();
-            assert_eq!(
-                listen.map(|address| address.to_string()).as_deref(),
-                meant,
-                "{typed}"
-            );
+            assert_eq!(listen.map(|address| address.to_string()).as_deref(), meant, "{typed}");
         }
     }
 
@@ -233,10 +191,7 @@ mod tests {
             ("PASSERBY_SITE", "no domain"),
             ("PASSERBY_LISTEN", "here"),
         ] {
-            let said = config(&[], &[(name, value)])
-                .err()
-                .map(|e| e.to_string())
-                .unwrap_or_default();
+            let said = config(&[], &[(name, value)]).err().map(|e| e.to_string()).unwrap_or_default();
             let wrong = value.rsplit(',').next().unwrap_or_default();
             assert!(said.contains(wrong), "{name}={value} said {said:?}");
         }

@@ -57,22 +57,15 @@ pub struct Fold {
 
 /// Loads the last checkpoint.
 pub async fn load(store: &dyn Store) -> store::Result<Fold> {
-    let Checkpoint {
-        watermark,
-        states,
-        batches,
-    } = store.load().await?;
+    let Checkpoint { watermark, states, batches } = store.load().await?;
     let corrupt = |_| store::Error {
         kind: Kind::Corrupt,
         message: "the stored state is damaged; restore the store's file from a backup".into(),
     };
     let (clock, ids): (Vec<_>, Vec<_>) = batches.iter().partition(|(n, _)| *n == 0);
     let clock = clock.first().map(|(_, bytes)| &bytes[..]);
-    let days = states
-        .iter()
-        .map(|(site, day, bytes)| (*site, *day, &bytes[..]));
-    let mut state =
-        restore(clock, ids.iter().map(|(_, bytes)| &bytes[..]), days).map_err(corrupt)?;
+    let days = states.iter().map(|(site, day, bytes)| (*site, *day, &bytes[..]));
+    let mut state = restore(clock, ids.iter().map(|(_, bytes)| &bytes[..]), days).map_err(corrupt)?;
     let mut chunks = Vec::new();
     for (n, bytes) in &ids {
         let ids = passerby_engine::state::decode_ids(bytes).map_err(corrupt)?;
@@ -80,13 +73,7 @@ pub async fn load(store: &dyn Store) -> store::Result<Fold> {
     }
     state.batches.saved();
     let chunk = chunks.last().map_or(1, |last| last.0 + 1);
-    Ok(Fold {
-        state,
-        position: watermark,
-        watermark,
-        chunk,
-        chunks,
-    })
+    Ok(Fold { state, position: watermark, watermark, chunk, chunks })
 }
 
 /// What reading the log brought.
@@ -169,10 +156,7 @@ impl Folder {
                 kind: Kind::Unavailable,
                 message: format!("the folder's thread did not start: {e}"),
             })?;
-        Ok(Folder {
-            shared,
-            thread: Arc::new(Mutex::new(Some(thread))),
-        })
+        Ok(Folder { shared, thread: Arc::new(Mutex::new(Some(thread))) })
     }
 
     /// Reads the state. The fold waits meanwhile, so be brief.
@@ -218,20 +202,10 @@ impl Live for Folder {
         self.shared.live().epoch
     }
 
-    fn rollups(
-        &self,
-        site: SiteId,
-        dims: &[Dim],
-        days: RangeInclusive<Day>,
-    ) -> Vec<(Day, Dim, Rollup)> {
+    fn rollups(&self, site: SiteId, dims: &[Dim], days: RangeInclusive<Day>) -> Vec<(Day, Dim, Rollup)> {
         let live = self.shared.live();
-        let open = live
-            .fold
-            .state
-            .days_of(site)
-            .filter(|day| days.contains(&day.day));
-        open.flat_map(|day| dims.iter().map(|&dim| (day.day, dim, day.rollup(dim))))
-            .collect()
+        let open = live.fold.state.days_of(site).filter(|day| days.contains(&day.day));
+        open.flat_map(|day| dims.iter().map(|&dim| (day.day, dim, day.rollup(dim)))).collect()
     }
 
     fn days(&self, site: SiteId) -> Option<(Day, Day)> {
@@ -244,15 +218,11 @@ impl Live for Folder {
 
 impl Shared {
     fn live(&self) -> std::sync::RwLockReadGuard<'_, Loaded> {
-        self.live
-            .read()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.live.read().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     fn live_mut(&self) -> std::sync::RwLockWriteGuard<'_, Loaded> {
-        self.live
-            .write()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.live.write().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
@@ -297,13 +267,8 @@ async fn run(shared: Arc<Shared>) {
             let live = shared.live();
             let state = &live.fold.state;
             let waited = pace.last.elapsed() >= CHECKPOINT_EVERY.max(pace.cost * 20);
-            let visitors: usize = state
-                .days
-                .values()
-                .map(|day| day.visits.visitors.len())
-                .sum();
-            let many =
-                state.events - pace.events.min(state.events) > 200_000.max(4 * visitors as u64);
+            let visitors: usize = state.days.values().map(|day| day.visits.visitors.len()).sum();
+            let many = state.events - pace.events.min(state.events) > 200_000.max(4 * visitors as u64);
             live.fold.position > live.fold.watermark && (waited || many || closing)
                 || !state.over().is_empty()
         };
@@ -317,18 +282,16 @@ async fn run(shared: Arc<Shared>) {
                     }
                     pace.before_last = shared.live().fold.watermark;
                 }
-                Err(error) if error.kind == Kind::Conflict => {
-                    match load_and_catch_up(&*shared.store).await {
-                        Ok(fold) => {
-                            let mut live = shared.live_mut();
-                            dirty = fold.state.days.keys().copied().collect();
-                            pace.before_last = fold.watermark;
-                            live.fold = fold;
-                            live.epoch += 1;
-                        }
-                        Err(error) => say("loading the last checkpoint", &error),
+                Err(error) if error.kind == Kind::Conflict => match load_and_catch_up(&*shared.store).await {
+                    Ok(fold) => {
+                        let mut live = shared.live_mut();
+                        dirty = fold.state.days.keys().copied().collect();
+                        pace.before_last = fold.watermark;
+                        live.fold = fold;
+                        live.epoch += 1;
                     }
-                }
+                    Err(error) => say("loading the last checkpoint", &error),
+                },
                 Err(error) => say("writing a checkpoint", &error),
             }
             pace.last = Instant::now();
@@ -404,12 +367,7 @@ async fn checkpoint(shared: &Shared, dirty: &BTreeSet<(SiteId, Day)>) -> store::
     for &(site, day) in &gone {
         let (unit, bytes, totals) = (LIVE, None, None);
         changes.puts.push(Put::State { site, day, bytes });
-        changes.puts.push(Put::Daily {
-            site,
-            unit,
-            day,
-            totals,
-        });
+        changes.puts.push(Put::Daily { site, unit, day, totals });
     }
     changes.closed = [closed, gone].concat();
     for &(site, day) in dirty {
@@ -420,26 +378,14 @@ async fn checkpoint(shared: &Shared, dirty: &BTreeSet<(SiteId, Day)>) -> store::
     let (expected, next) = {
         let live = shared.live();
         let fold = &live.fold;
-        changes.puts.push(Put::Batches {
-            chunk: 0,
-            bytes: Some(encode_clock(&fold.state)),
-        });
+        changes.puts.push(Put::Batches { chunk: 0, bytes: Some(encode_clock(&fold.state)) });
         let ids = fold.state.batches.fresh();
         changes.chunk_complete = ids.len() >= CHUNK_IDS;
-        changes.puts.push(Put::Batches {
-            chunk: fold.chunk,
-            bytes: Some(encode_ids(&ids)),
-        });
+        changes.puts.push(Put::Batches { chunk: fold.chunk, bytes: Some(encode_ids(&ids)) });
         let oldest = fold.state.batches.oldest_minute(fold.state.clock_ms);
-        let gone = fold
-            .chunks
-            .iter()
-            .take_while(|(_, minute)| *minute < oldest);
+        let gone = fold.chunks.iter().take_while(|(_, minute)| *minute < oldest);
         for (chunk, _) in gone {
-            changes.puts.push(Put::Batches {
-                chunk: *chunk,
-                bytes: None,
-            });
+            changes.puts.push(Put::Batches { chunk: *chunk, bytes: None });
             changes.chunks_gone += 1;
         }
         (fold.watermark, fold.position)
@@ -472,12 +418,7 @@ fn settle(live: &mut Loaded, watermark: Position, changes: &Changes) {
     }
     fold.chunks.drain(..changes.chunks_gone);
     if changes.chunk_complete {
-        let last = fold
-            .state
-            .batches
-            .fresh()
-            .last()
-            .map_or(i64::MIN, |id| id.0);
+        let last = fold.state.batches.fresh().last().map_or(i64::MIN, |id| id.0);
         fold.chunks.push((fold.chunk, last));
         fold.chunk += 1;
         fold.state.batches.saved();
@@ -485,12 +426,7 @@ fn settle(live: &mut Loaded, watermark: Position, changes: &Changes) {
 }
 
 /// An open day that changed: its state, its headline figures, and its events if they are many.
-async fn keep_day(
-    shared: &Shared,
-    site: SiteId,
-    day: Day,
-    changes: &mut Changes,
-) -> store::Result<()> {
+async fn keep_day(shared: &Shared, site: SiteId, day: Day, changes: &mut Changes) -> store::Result<()> {
     let stored = stored_total(shared, site, day).await?;
     let live = shared.live();
     let Some(state) = live.fold.state.day(site, day) else {
@@ -498,33 +434,14 @@ async fn keep_day(
     };
     let mut totals = stored;
     totals += state.cells.total;
-    changes.puts.push(Put::Daily {
-        site,
-        unit: LIVE,
-        day,
-        totals: Some(totals),
-    });
+    changes.puts.push(Put::Daily { site, unit: LIVE, day, totals: Some(totals) });
     if state.fresh.len() < PART_EVENTS {
-        changes.puts.push(Put::State {
-            site,
-            day,
-            bytes: Some(state.encode()),
-        });
+        changes.puts.push(Put::State { site, day, bytes: Some(state.encode()) });
         return Ok(());
     }
     let bytes = Some(segment::encode_part(&state.part()));
-    changes.puts.push(Put::Segment {
-        site,
-        unit: LIVE,
-        day,
-        part: state.parts + 1,
-        bytes,
-    });
-    changes.puts.push(Put::State {
-        site,
-        day,
-        bytes: Some(state.encode_parted()),
-    });
+    changes.puts.push(Put::Segment { site, unit: LIVE, day, part: state.parts + 1, bytes });
+    changes.puts.push(Put::State { site, day, bytes: Some(state.encode_parted()) });
     changes.parted.push((site, day));
     Ok(())
 }
@@ -546,10 +463,7 @@ async fn stored_total(
 }
 
 fn decode_rollup(bytes: &[u8]) -> store::Result<Rollup> {
-    let damaged = |_| store::Error {
-        kind: Kind::Corrupt,
-        message: "a stored rollup is damaged".into(),
-    };
+    let damaged = |_| store::Error { kind: Kind::Corrupt, message: "a stored rollup is damaged".into() };
     Rollup::decode(bytes).map_err(damaged)
 }
 
@@ -563,36 +477,18 @@ async fn close_day(shared: &Shared, site: SiteId, day: Day) -> store::Result<Vec
         return Ok(Vec::new());
     };
 
-    let mut puts = vec![Put::State {
-        site,
-        day,
-        bytes: None,
-    }];
+    let mut puts = vec![Put::State { site, day, bytes: None }];
     for dim in dims {
         let mut rollup = state.rollup(dim);
-        for row in stored
-            .iter()
-            .filter(|row| row.unit == LIVE && row.dim == dim)
-        {
+        for row in stored.iter().filter(|row| row.unit == LIVE && row.dim == dim) {
             rollup.merge(&decode_rollup(&row.bytes)?);
         }
         if dim == Dim::Total {
             let totals = rollup.cells.first().map(|(_, counts)| *counts);
-            puts.push(Put::Daily {
-                site,
-                unit: LIVE,
-                day,
-                totals,
-            });
+            puts.push(Put::Daily { site, unit: LIVE, day, totals });
         }
         if !rollup.cells.is_empty() {
-            puts.push(Put::Rollup {
-                site,
-                unit: LIVE,
-                day,
-                dim,
-                bytes: Some(rollup.encode()),
-            });
+            puts.push(Put::Rollup { site, unit: LIVE, day, dim, bytes: Some(rollup.encode()) });
         }
     }
     puts.extend(close_segments(state, site, day, &segments)?);
@@ -607,42 +503,21 @@ fn close_segments(
     day: Day,
     stored: &[(Day, u32, Vec<u8>)],
 ) -> store::Result<Vec<Put>> {
-    let damaged = |_| store::Error {
-        kind: Kind::Corrupt,
-        message: "a stored segment is damaged".into(),
-    };
+    let damaged = |_| store::Error { kind: Kind::Corrupt, message: "a stored segment is damaged".into() };
     let is_part = |number: u32| number >= 1 && number <= state.parts;
     let mut puts = Vec::new();
     let mut parts = Vec::new();
     for (_, number, bytes) in stored.iter().filter(|(_, number, _)| is_part(*number)) {
         parts.push(segment::decode_part(bytes).map_err(damaged)?);
-        puts.push(Put::Segment {
-            site,
-            unit: LIVE,
-            day,
-            part: *number,
-            bytes: None,
-        });
+        puts.push(Put::Segment { site, unit: LIVE, day, part: *number, bytes: None });
     }
     let segment = freeze(state, &parts);
     if segment.events.events.is_empty() {
         return Ok(puts);
     }
     let taken = |number: &u32| stored.iter().any(|(_, n, _)| n == number);
-    let number = if taken(&0) {
-        (FIRST_LATE..u32::MAX)
-            .find(|n| !taken(n))
-            .unwrap_or(u32::MAX)
-    } else {
-        0
-    };
-    puts.push(Put::Segment {
-        site,
-        unit: LIVE,
-        day,
-        part: number,
-        bytes: Some(segment::encode(&segment)),
-    });
+    let number = if taken(&0) { (FIRST_LATE..u32::MAX).find(|n| !taken(n)).unwrap_or(u32::MAX) } else { 0 };
+    puts.push(Put::Segment { site, unit: LIVE, day, part: number, bytes: Some(segment::encode(&segment)) });
     Ok(puts)
 }
 

@@ -66,10 +66,7 @@ async fn repeat(app: Arc<App>, job: Job) {
     let mut due = job.at_start;
     loop {
         if due && let Err(e) = (job.run)(&app).await {
-            log(&format!(
-                "could not {}: {e:#}; the next try is in {} s",
-                job.name, job.every_s
-            ));
+            log(&format!("could not {}: {e:#}; the next try is in {} s", job.name, job.every_s));
         }
         due = true;
         let every_ms = job.every_s.saturating_mul(1000);
@@ -90,9 +87,7 @@ async fn erase_old_events(app: &App) -> Result<()> {
     let now_ms = app.now_ms();
     for site in app.sites.all(now_ms).await? {
         let today = time::local(&site.rules(now_ms).zone, now_ms).day;
-        app.store
-            .forget_segments(site.id, Day(today.0 - KEPT_DAYS))
-            .await?;
+        app.store.forget_segments(site.id, Day(today.0 - KEPT_DAYS)).await?;
     }
     Ok(())
 }

@@ -20,13 +20,7 @@ impl PlaceFile {
     /// Reads the file for the first time.
     pub fn open(file: PathBuf) -> Result<(PlaceFile, Tables)> {
         let (mark, tables) = read(&file)?;
-        Ok((
-            PlaceFile {
-                file,
-                read: Mutex::new(mark),
-            },
-            tables,
-        ))
+        Ok((PlaceFile { file, read: Mutex::new(mark) }, tables))
     }
 
     /// Reads it again if it is another than the one read last. Blocks. A version that cannot be read is an
@@ -56,9 +50,7 @@ fn read(file: &Path) -> Result<(Mark, Tables)> {
     let name = file.display();
     // The mark first: a file that changes while it is read is read again.
     let mark = mark(file).with_context(|| format!("the place database {name} cannot be read"))?;
-    let bytes =
-        std::fs::read(file).with_context(|| format!("the place database {name} cannot be read"))?;
-    let tables =
-        Tables::with_database(bytes).map_err(|why| anyhow!("the place database {name}: {why}"))?;
+    let bytes = std::fs::read(file).with_context(|| format!("the place database {name} cannot be read"))?;
+    let tables = Tables::with_database(bytes).map_err(|why| anyhow!("the place database {name}: {why}"))?;
     Ok((mark, tables))
 }

@@ -45,10 +45,7 @@ impl fmt::Display for Level {
         match self {
             Level::Shared(file) => write!(f, "salts in memory and in {} (a tmpfs)", file.display()),
             Level::Memory(why) => {
-                write!(
-                    f,
-                    "salts in memory only, since {why}: a restart will count today's visitors again"
-                )
+                write!(f, "salts in memory only, since {why}: a restart will count today's visitors again")
             }
         }
     }
@@ -87,16 +84,8 @@ impl Salts {
             }
             Err(why) => (None, Level::Memory(why)),
         };
-        let vault = Vault {
-            kept: HashMap::new(),
-            memory: Locked::new(),
-            file,
-            level,
-        };
-        Salts {
-            vault: Mutex::new(vault),
-            swap_is_on,
-        }
+        let vault = Vault { kept: HashMap::new(), memory: Locked::new(), file, level };
+        Salts { vault: Mutex::new(vault), swap_is_on }
     }
 
     /// Today's salt of a site, made if there is none yet, and for 30 minutes after midnight yesterday's too,
@@ -157,19 +146,13 @@ impl Salts {
 
 impl fmt::Debug for Salts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Salts")
-            .field("level", &self.level())
-            .finish_non_exhaustive()
+        f.debug_struct("Salts").field("level", &self.level()).finish_non_exhaustive()
     }
 }
 
 const SWAP: &str = "swap is on";
 
-fn find(
-    store: &Path,
-    folders: &[PathBuf],
-    swap_is_on: fn() -> bool,
-) -> Result<Shared, &'static str> {
+fn find(store: &Path, folders: &[PathBuf], swap_is_on: fn() -> bool) -> Result<Shared, &'static str> {
     if swap_is_on() {
         return Err(SWAP);
     }
@@ -191,8 +174,7 @@ impl Vault {
         let begins_ms = time::start_ms(zone, today);
         let ends_ms = time::start_ms(zone, Day(today.0.saturating_add(1))) + STRAGGLERS_MS;
         // Days that the site's zone, should it have been changed, has behind it.
-        let over =
-            |day: Day| day < today && (day.0 < today.0 - 1 || now_ms >= begins_ms + STRAGGLERS_MS);
+        let over = |day: Day| day < today && (day.0 < today.0 - 1 || now_ms >= begins_ms + STRAGGLERS_MS);
         for ((_, day), kept) in self.kept.iter_mut().filter(|((of, _), _)| *of == site) {
             if over(*day) {
                 kept.ends_ms = i64::MIN;
@@ -200,13 +182,7 @@ impl Vault {
         }
         let mut salt = Salt::default();
         getrandom::fill(&mut salt).ok()?;
-        let new = Record {
-            site,
-            day: today,
-            begins_ms,
-            ends_ms,
-            salt,
-        };
+        let new = Record { site, day: today, begins_ms, ends_ms, salt };
         salt.zeroize();
         self.exchange(now_ms, Some(new));
         self.kept.get(&(site, today)).copied()
@@ -215,15 +191,10 @@ impl Vault {
     /// Wipes what is over and makes file and memory agree, a new salt included. Where both hold a salt for
     /// one site and day the file's is right: other processes have it already.
     fn exchange(&mut self, now_ms: i64, new: Option<Record>) {
-        let Vault {
-            kept, memory, file, ..
-        } = self;
+        let Vault { kept, memory, file, .. } = self;
         let over = |ends_ms: i64| ends_ms <= now_ms || ends_ms > now_ms + LONGEST_MS;
-        let dead: HashSet<_> = kept
-            .iter()
-            .filter(|(_, kept)| over(kept.ends_ms))
-            .map(|(key, _)| *key)
-            .collect();
+        let dead: HashSet<_> =
+            kept.iter().filter(|(_, kept)| over(kept.ends_ms)).map(|(key, _)| *key).collect();
         for key in &dead {
             if let Some(kept) = kept.remove(key) {
                 memory.wipe(kept.slot);
@@ -236,9 +207,7 @@ impl Vault {
         if let Some(open) = &mut open {
             for slot in 0..open.slots() {
                 match open.read(slot) {
-                    Found::Record(record)
-                        if !over(record.ends_ms) && !dead.contains(&record.key()) =>
-                    {
+                    Found::Record(record) if !over(record.ends_ms) && !dead.contains(&record.key()) => {
                         in_file.insert(record.key());
                         keep(kept, memory, &record);
                     }
@@ -254,17 +223,9 @@ impl Vault {
         }
         if let Some(open) = &mut open {
             for (key, kept) in kept.iter().filter(|(key, _)| !in_file.contains(key)) {
-                let Kept {
-                    begins_ms, ends_ms, ..
-                } = *kept;
+                let Kept { begins_ms, ends_ms, .. } = *kept;
                 let salt = memory.get(kept.slot);
-                open.add(&Record {
-                    site: key.0,
-                    day: key.1,
-                    begins_ms,
-                    ends_ms,
-                    salt,
-                });
+                open.add(&Record { site: key.0, day: key.1, begins_ms, ends_ms, salt });
             }
         }
     }
@@ -280,17 +241,8 @@ fn keep(kept: &mut HashMap<(SiteId, Day), Kept>, memory: &mut Locked, record: &R
         None => memory.add(&record.salt),
     };
     if let Some(slot) = slot {
-        let Record {
-            begins_ms, ends_ms, ..
-        } = *record;
-        kept.insert(
-            record.key(),
-            Kept {
-                slot,
-                begins_ms,
-                ends_ms,
-            },
-        );
+        let Record { begins_ms, ends_ms, .. } = *record;
+        kept.insert(record.key(), Kept { slot, begins_ms, ends_ms });
     }
 }
 
@@ -302,10 +254,7 @@ pub struct DaySalts {
 
 impl DaySalts {
     fn none() -> DaySalts {
-        DaySalts {
-            salts: [(Day(0), Salt::default()); 2],
-            len: 0,
-        }
+        DaySalts { salts: [(Day(0), Salt::default()); 2], len: 0 }
     }
 
     fn push(&mut self, day: Day, salt: Salt) {
@@ -335,9 +284,7 @@ impl Drop for DaySalts {
 /// The days alone.
 impl fmt::Debug for DaySalts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list()
-            .entries(self.iter().map(|(day, _)| day))
-            .finish()
+        f.debug_list().entries(self.iter().map(|(day, _)| day)).finish()
     }
 }
 
@@ -345,15 +292,9 @@ impl fmt::Debug for DaySalts {
 /// variable's value), the user's, everybody's.
 pub fn folders(runtime_directory: Option<&OsStr>) -> Vec<PathBuf> {
     // The service manager separates several by colons.
-    let given = runtime_directory
-        .into_iter()
-        .flat_map(std::env::split_paths)
-        .take(1);
+    let given = runtime_directory.into_iter().flat_map(std::env::split_paths).take(1);
     let user = PathBuf::from(format!("/run/user/{}", rustix::process::geteuid().as_raw()));
-    given
-        .filter(|folder| folder.is_absolute())
-        .chain([user, PathBuf::from("/dev/shm")])
-        .collect()
+    given.filter(|folder| folder.is_absolute()).chain([user, PathBuf::from("/dev/shm")]).collect()
 }
 
 /// Whether the system may write memory to a disk; unknown is yes.

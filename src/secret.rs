@@ -36,20 +36,15 @@ pub fn matches(secret: &str, stored_hash: &str) -> bool {
 
 fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            // Writing into a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing into a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 fn no_random(error: getrandom::Error) -> Error {
-    Error {
-        kind: Kind::Unusable,
-        message: format!("the system gives no random numbers: {error}"),
-    }
+    Error { kind: Kind::Unusable, message: format!("the system gives no random numbers: {error}") }
 }
 
 #[cfg(test)]
@@ -71,9 +66,6 @@ mod tests {
     #[test]
     fn hash_is_sha256() {
         // FIPS 180-2, appendix B.1.
-        assert_eq!(
-            hash("abc"),
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-        );
+        assert_eq!(hash("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     }
 }

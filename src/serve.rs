@@ -37,12 +37,8 @@ async fn run(config: Config) -> Result<()> {
     // Before anything is said, so that a signal from now on finds us listening.
     let signals = Signals::new()?;
     // The port before the store: a second server started by mistake leaves no trace.
-    let listener = TcpListener::bind(config.listen)
-        .await
-        .map_err(|e| cannot_listen(config.listen, &e))?;
-    let address = listener
-        .local_addr()
-        .context("the address listened on cannot be read")?;
+    let listener = TcpListener::bind(config.listen).await.map_err(|e| cannot_listen(config.listen, &e))?;
+    let address = listener.local_addr().context("the address listened on cannot be read")?;
     let store = store::open(&config.store)?;
     let file = store::file(&config.store)?;
     let folders = salts::folders(config.runtime_directory.as_deref().map(OsStr::new));
@@ -103,9 +99,7 @@ impl Signals {
         });
         std::thread::spawn(|| {
             std::thread::sleep(END_WITHIN);
-            web::log(
-                "the end took too long; the next start reads the log from the last checkpoint on",
-            );
+            web::log("the end took too long; the next start reads the log from the last checkpoint on");
             std::process::exit(0);
         });
     }
@@ -119,9 +113,9 @@ fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> anyhow::Error {
         ErrorKind::AddrNotAvailable => {
             anyhow!("cannot listen on {address}: this machine has no such address")
         }
-        ErrorKind::PermissionDenied => anyhow!(
-            "cannot listen on {address}: no permission for this port; those from 1024 on need none"
-        ),
+        ErrorKind::PermissionDenied => {
+            anyhow!("cannot listen on {address}: no permission for this port; those from 1024 on need none")
+        }
         _ => anyhow!("cannot listen on {address}: {error}"),
     }
 }
@@ -129,10 +123,7 @@ fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> anyhow::Error {
 /// What a start says: where the dashboard is, what to paste, where the data lies.
 async fn greeting(app: &App, address: SocketAddr, file: &Path) -> Result<String> {
     let base = base(address);
-    let mut text = format!(
-        "Passerby {}\n\n  Dashboard  {base}/\n",
-        env!("CARGO_PKG_VERSION")
-    );
+    let mut text = format!("Passerby {}\n\n  Dashboard  {base}/\n", env!("CARGO_PKG_VERSION"));
     if signin::is_first_run(&*app.store).await? {
         let token = signin::new_link(&*app.store, app.now_ms()).await?;
         writeln!(
@@ -145,19 +136,13 @@ async fn greeting(app: &App, address: SocketAddr, file: &Path) -> Result<String>
         writeln!(text, "  Note       {}", app.salts.level())?;
     }
     if let Some(e) = app.salts.unlocked() {
-        writeln!(
-            text,
-            "  Note       salts lie in memory that could not be locked: {e}"
-        )?;
+        writeln!(text, "  Note       salts lie in memory that could not be locked: {e}")?;
     }
     let data = file.canonicalize().unwrap_or(file.to_owned());
     writeln!(text, "  Data       {}", data.display())?;
     let sites = app.sites.all(app.now_ms()).await?;
     if sites.is_empty() {
-        writeln!(
-            text,
-            "\nNo site yet. Add one, in another terminal: passerby site add example.com\n"
-        )?;
+        writeln!(text, "\nNo site yet. Add one, in another terminal: passerby site add example.com\n")?;
     } else {
         writeln!(text, "\nPaste into the <head> of every page:\n")?;
         for site in &sites {
@@ -170,10 +155,7 @@ async fn greeting(app: &App, address: SocketAddr, file: &Path) -> Result<String>
 
 /// The one line of HTML that counts a site.
 pub fn snippet(base: &str, site: &Site) -> String {
-    format!(
-        r#"<script defer src="{base}/p.js" data-site="{}"></script>"#,
-        site.domain()
-    )
+    format!(r#"<script defer src="{base}/p.js" data-site="{}"></script>"#, site.domain())
 }
 
 /// The address of a one-time link.

@@ -28,17 +28,9 @@ struct Stored {
 /// Makes a one-time link's token; the one before stops working.
 pub async fn new_link(store: &dyn Store, now_ms: i64) -> Result<String> {
     let token = secret::random()?;
-    let stored = Stored {
-        hash: secret::hash(&token),
-        expires_ms: now_ms + LINK_MS,
-    };
-    let expected = store
-        .setting(LINK)
-        .await?
-        .map_or(0, |setting| setting.revision);
-    store
-        .put_setting(LINK, expected, Some(to_json(&stored)?))
-        .await?;
+    let stored = Stored { hash: secret::hash(&token), expires_ms: now_ms + LINK_MS };
+    let expected = store.setting(LINK).await?.map_or(0, |setting| setting.revision);
+    store.put_setting(LINK, expected, Some(to_json(&stored)?)).await?;
     Ok(token)
 }
 
@@ -67,23 +59,12 @@ pub async fn is_first_run(store: &dyn Store) -> Result<bool> {
 /// Begins a session and returns its secret.
 pub async fn begin(store: &dyn Store, now_ms: i64) -> Result<String> {
     let token = secret::random()?;
-    let stored = Stored {
-        hash: String::new(),
-        expires_ms: now_ms + SESSION_MS,
-    };
-    store
-        .put_setting(&session_key(&token), 0, Some(to_json(&stored)?))
-        .await?;
+    let stored = Stored { hash: String::new(), expires_ms: now_ms + SESSION_MS };
+    store.put_setting(&session_key(&token), 0, Some(to_json(&stored)?)).await?;
     if is_first_run(store).await? {
         let first = store.put_setting(FIRST, 0, Some(b"true".to_vec())).await;
         // Somebody else was the first in the same moment: as good.
-        first.or_else(|e| {
-            if e.kind == Kind::Conflict {
-                Ok(())
-            } else {
-                Err(e)
-            }
-        })?;
+        first.or_else(|e| if e.kind == Kind::Conflict { Ok(()) } else { Err(e) })?;
     }
     Ok(token)
 }
@@ -109,9 +90,7 @@ pub async fn end(store: &dyn Store, token: &str) -> Result<()> {
 pub async fn forget_ended(store: &dyn Store, now_ms: i64) -> Result<()> {
     for setting in store.settings(SESSION).await? {
         if now_ms >= parse(&setting.value)?.expires_ms {
-            store
-                .put_setting(&setting.key, setting.revision, None)
-                .await?;
+            store.put_setting(&setting.key, setting.revision, None).await?;
         }
     }
     Ok(())
@@ -122,15 +101,11 @@ fn session_key(token: &str) -> String {
 }
 
 fn parse(value: &[u8]) -> Result<Stored> {
-    serde_json::from_slice(value).map_err(|e| Error {
-        kind: Kind::Corrupt,
-        message: format!("a sign-in cannot be read: {e}"),
-    })
+    serde_json::from_slice(value)
+        .map_err(|e| Error { kind: Kind::Corrupt, message: format!("a sign-in cannot be read: {e}") })
 }
 
 fn to_json(stored: &Stored) -> Result<Vec<u8>> {
-    serde_json::to_vec(stored).map_err(|e| Error {
-        kind: Kind::Corrupt,
-        message: format!("a sign-in cannot be written: {e}"),
-    })
+    serde_json::to_vec(stored)
+        .map_err(|e| Error { kind: Kind::Corrupt, message: format!("a sign-in cannot be written: {e}") })
 }

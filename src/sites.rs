@@ -78,10 +78,7 @@ impl Site {
         let mut rules = Vec::with_capacity(stored.zones.len());
         for (from_ms, name) in &stored.zones {
             let zone = jiff::tz::TimeZone::get(name).map_err(|_| {
-                corrupt(format!(
-                    "site {} has a time zone that is not known: {name}",
-                    stored.domain
-                ))
+                corrupt(format!("site {} has a time zone that is not known: {name}", stored.domain))
             })?;
             rules.push((
                 *from_ms,
@@ -108,12 +105,7 @@ impl Site {
         if rules.is_empty() {
             return Err(corrupt(format!("site {} has no time zone", stored.domain)));
         }
-        Ok(Site {
-            id,
-            stored,
-            rules,
-            revision,
-        })
+        Ok(Site { id, stored, rules, revision })
     }
 
     pub fn domain(&self) -> &Text {
@@ -128,10 +120,7 @@ impl Site {
 
     /// The name of the zone in force at a moment.
     pub fn zone_name(&self, at_ms: i64) -> &str {
-        let in_force = self
-            .stored
-            .zones
-            .partition_point(|(from_ms, _)| *from_ms <= at_ms);
+        let in_force = self.stored.zones.partition_point(|(from_ms, _)| *from_ms <= at_ms);
         &self.stored.zones[in_force.saturating_sub(1)].1
     }
 }
@@ -156,12 +145,7 @@ impl Sites {
     /// Reads the sites.
     pub async fn open(store: Arc<dyn Store>) -> Result<Sites> {
         let known = RwLock::new(Arc::new(read(&*store).await?));
-        Ok(Sites {
-            store,
-            known,
-            next_check_ms: AtomicI64::new(0),
-            next_search_ms: AtomicI64::new(0),
-        })
+        Ok(Sites { store, known, next_check_ms: AtomicI64::new(0), next_search_ms: AtomicI64::new(0) })
     }
 
     /// The site of a normalised domain, if it is here. An error only if the domain is not known and the store
@@ -207,19 +191,11 @@ impl Sites {
                     public: false,
                 };
                 let id = SiteId(secret::random_u64()?);
-                self.store
-                    .put_setting(&key(id), 0, Some(to_json(&stored)?))
-                    .await?;
+                self.store.put_setting(&key(id), 0, Some(to_json(&stored)?)).await?;
                 Added::New
             }
             Some(site) => match zone {
-                Some(zone)
-                    if site
-                        .stored
-                        .zones
-                        .last()
-                        .is_none_or(|(_, last)| last != zone) =>
-                {
+                Some(zone) if site.stored.zones.last().is_none_or(|(_, last)| last != zone) => {
                     let from_ms = next_midnight_ms(&site.rules(now_ms).zone, now_ms);
                     let mut stored = site.stored.clone();
                     // A change that is not yet in force gives way to this one.
@@ -227,9 +203,7 @@ impl Sites {
                     if stored.zones.last().is_none_or(|(_, name)| name != zone) {
                         stored.zones.push((from_ms, zone.into()));
                     }
-                    self.store
-                        .put_setting(&key(site.id), site.revision, Some(to_json(&stored)?))
-                        .await?;
+                    self.store.put_setting(&key(site.id), site.revision, Some(to_json(&stored)?)).await?;
                     Added::ZoneFrom(from_ms)
                 }
                 _ => Added::Unchanged,
@@ -246,21 +220,14 @@ impl Sites {
         let Some(site) = self.known().by_domain.get(domain).cloned() else {
             return Ok(None);
         };
-        self.store
-            .put_setting(&format!("{REMOVED}{}", site.id), 0, Some(Vec::new()))
-            .await?;
-        self.store
-            .put_setting(&key(site.id), site.revision, None)
-            .await?;
+        self.store.put_setting(&format!("{REMOVED}{}", site.id), 0, Some(Vec::new())).await?;
+        self.store.put_setting(&key(site.id), site.revision, None).await?;
         self.refresh().await?;
         Ok(Some(site.id))
     }
 
     fn known(&self) -> Arc<Known> {
-        self.known
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     async fn refresh(&self) -> Result<()> {
@@ -280,12 +247,8 @@ impl Sites {
 /// The sites that were removed. Their ids are random, and never come again.
 pub async fn removed(store: &dyn Store) -> Result<HashSet<SiteId>> {
     let settings = store.settings(REMOVED).await?;
-    let ids = settings
-        .iter()
-        .filter_map(|setting| setting.key.strip_prefix(REMOVED));
-    Ok(ids
-        .filter_map(|id| u64::from_str_radix(id, 16).ok().map(SiteId))
-        .collect())
+    let ids = settings.iter().filter_map(|setting| setting.key.strip_prefix(REMOVED));
+    Ok(ids.filter_map(|id| u64::from_str_radix(id, 16).ok().map(SiteId)).collect())
 }
 
 /// Erases what was counted for a site that was removed: lets servers learn of it, folds the log to its end
@@ -322,13 +285,9 @@ pub fn normal_domain(typed: &str) -> Option<Text> {
     let rest = typed.trim();
     let rest = rest.split_once("://").map_or(rest, |(_, rest)| rest);
     let rest = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let rest = rest.rsplit_once(':').map_or(rest, |(name, port)| {
-        if port.bytes().all(|b| b.is_ascii_digit()) {
-            name
-        } else {
-            rest
-        }
-    });
+    let rest = rest
+        .rsplit_once(':')
+        .map_or(rest, |(name, port)| if port.bytes().all(|b| b.is_ascii_digit()) { name } else { rest });
     let lower = rest.to_lowercase();
     let name = lower.strip_suffix('.').unwrap_or(&lower);
     let name = name.strip_prefix("www.").unwrap_or(name);
@@ -352,14 +311,7 @@ fn may_again(next_ms: &AtomicI64, now_ms: i64) -> bool {
     let next = next_ms.load(Ordering::Relaxed);
     // A clock that was set back must not stop us from asking.
     let due = now_ms >= next || next > now_ms + BELIEVED_MS;
-    due && next_ms
-        .compare_exchange(
-            next,
-            now_ms + BELIEVED_MS,
-            Ordering::Relaxed,
-            Ordering::Relaxed,
-        )
-        .is_ok()
+    due && next_ms.compare_exchange(next, now_ms + BELIEVED_MS, Ordering::Relaxed, Ordering::Relaxed).is_ok()
 }
 
 async fn read(store: &dyn Store) -> Result<Known> {
@@ -367,21 +319,14 @@ async fn read(store: &dyn Store) -> Result<Known> {
     let revision = store.revision().await?;
     let mut by_domain = HashMap::new();
     for setting in store.settings("site/").await? {
-        let id = setting
-            .key
-            .strip_prefix("site/")
-            .and_then(|id| u64::from_str_radix(id, 16).ok());
-        let id =
-            id.ok_or_else(|| corrupt(format!("the setting {} is not a site's", setting.key)))?;
+        let id = setting.key.strip_prefix("site/").and_then(|id| u64::from_str_radix(id, 16).ok());
+        let id = id.ok_or_else(|| corrupt(format!("the setting {} is not a site's", setting.key)))?;
         let stored: StoredSite = serde_json::from_slice(&setting.value)
             .map_err(|e| corrupt(format!("the setting {} cannot be read: {e}", setting.key)))?;
         let site = Site::new(SiteId(id), stored, setting.revision)?;
         by_domain.insert(site.domain().clone(), Arc::new(site));
     }
-    Ok(Known {
-        revision,
-        by_domain,
-    })
+    Ok(Known { revision, by_domain })
 }
 
 fn next_midnight_ms(zone: &jiff::tz::TimeZone, now_ms: i64) -> i64 {
@@ -398,10 +343,7 @@ fn to_json(stored: &StoredSite) -> Result<Vec<u8>> {
 }
 
 fn corrupt(message: String) -> Error {
-    Error {
-        kind: Kind::Corrupt,
-        message,
-    }
+    Error { kind: Kind::Corrupt, message }
 }
 
 #[cfg(test)]
@@ -440,10 +382,7 @@ mod tests {
     }
 
     fn site(zones: &[(i64, &str)]) -> Result<Site> {
-        let zones = zones
-            .iter()
-            .map(|(from_ms, name)| (*from_ms, Text::from(*name)))
-            .collect();
+        let zones = zones.iter().map(|(from_ms, name)| (*from_ms, Text::from(*name))).collect();
         let stored = StoredSite {
             domain: "example.com".into(),
             created_ms: 0,
@@ -459,12 +398,7 @@ mod tests {
 
     #[test]
     fn a_zone_is_in_force_from_its_moment_on() {
-        let site = site(&[
-            (i64::MIN, "UTC"),
-            (1_000, "Europe/Berlin"),
-            (2_000, "Asia/Tokyo"),
-        ])
-        .unwrap();
+        let site = site(&[(i64::MIN, "UTC"), (1_000, "Europe/Berlin"), (2_000, "Asia/Tokyo")]).unwrap();
         for (at_ms, zone) in [
             (i64::MIN, "UTC"),
             (0, "UTC"),
@@ -482,59 +416,35 @@ mod tests {
     #[test]
     fn what_cannot_be_a_site_is_corrupt() {
         assert_eq!(site(&[]).unwrap_err().kind, Kind::Corrupt);
-        assert_eq!(
-            site(&[(0, "Mars/Olympus")]).unwrap_err().kind,
-            Kind::Corrupt
-        );
+        assert_eq!(site(&[(0, "Mars/Olympus")]).unwrap_err().kind, Kind::Corrupt);
     }
 
     /// However many ask, the store is asked once a second.
     #[test]
     fn one_in_a_second_may_ask() {
         let next_ms = AtomicI64::new(0);
-        let asked: Vec<i64> = (10_000..13_000)
-            .filter(|now_ms| may_again(&next_ms, *now_ms))
-            .collect();
+        let asked: Vec<i64> = (10_000..13_000).filter(|now_ms| may_again(&next_ms, *now_ms)).collect();
         assert_eq!(asked, [10_000, 11_000, 12_000]);
-        assert!(
-            may_again(&next_ms, 0),
-            "a clock that was set back stops nothing"
-        );
+        assert!(may_again(&next_ms, 0), "a clock that was set back stops nothing");
     }
 
     #[tokio::test]
     async fn a_zone_changes_from_the_next_local_midnight() {
         let folder = tempfile::tempdir().unwrap();
-        let store =
-            crate::store::open(&format!("sqlite:{}/passerby.db", folder.path().display())).unwrap();
+        let store = crate::store::open(&format!("sqlite:{}/passerby.db", folder.path().display())).unwrap();
         let sites = Sites::open(store).await.unwrap();
         let at = |text: &str| text.parse::<jiff::Timestamp>().unwrap().as_millisecond();
         let noon_ms = at("2026-07-01T12:00:00Z");
         let domain = Text::from("example.com");
-        assert_eq!(
-            sites.add(&domain, Some("Asia/Tokyo"), noon_ms).await,
-            Ok(Added::New)
-        );
+        assert_eq!(sites.add(&domain, Some("Asia/Tokyo"), noon_ms).await, Ok(Added::New));
         // 12:00 in UTC is 21:00 in Tokyo, where midnight comes at 15:00 UTC.
         let midnight_ms = at("2026-07-01T15:00:00Z");
-        assert_eq!(
-            sites.add(&domain, Some("UTC"), noon_ms).await,
-            Ok(Added::ZoneFrom(midnight_ms))
-        );
-        assert_eq!(
-            sites.add(&domain, Some("UTC"), noon_ms).await,
-            Ok(Added::Unchanged)
-        );
+        assert_eq!(sites.add(&domain, Some("UTC"), noon_ms).await, Ok(Added::ZoneFrom(midnight_ms)));
+        assert_eq!(sites.add(&domain, Some("UTC"), noon_ms).await, Ok(Added::Unchanged));
         let site = sites.get("example.com", noon_ms).await.unwrap().unwrap();
-        assert_eq!(
-            (site.zone_name(midnight_ms - 1), site.zone_name(midnight_ms)),
-            ("Asia/Tokyo", "UTC")
-        );
+        assert_eq!((site.zone_name(midnight_ms - 1), site.zone_name(midnight_ms)), ("Asia/Tokyo", "UTC"));
         // Before it is in force a change may be taken back.
-        assert_eq!(
-            sites.add(&domain, Some("Asia/Tokyo"), noon_ms).await,
-            Ok(Added::ZoneFrom(midnight_ms))
-        );
+        assert_eq!(sites.add(&domain, Some("Asia/Tokyo"), noon_ms).await, Ok(Added::ZoneFrom(midnight_ms)));
         let site = sites.get("example.com", noon_ms).await.unwrap().unwrap();
         assert_eq!(site.stored.zones.len(), 1);
     }

@@ -19,10 +19,7 @@ impl Home {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_passerby"));
         // Nothing of the tester's own environment.
-        command
-            .env_clear()
-            .current_dir(self.0.path())
-            .args(arguments);
+        command.env_clear().current_dir(self.0.path()).args(arguments);
         command
     }
 
@@ -33,11 +30,7 @@ impl Home {
     /// What a command that succeeds says.
     fn says(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
-        assert!(
-            output.status.success(),
-            "{arguments:?}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     }
 
@@ -52,8 +45,7 @@ impl Home {
     }
 
     fn serve(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Server {
-        let mut command =
-            self.command(&[&["serve", "--listen", "127.0.0.1:0"], arguments].concat());
+        let mut command = self.command(&[&["serve", "--listen", "127.0.0.1:0"], arguments].concat());
         let mut child = command
             .envs(environment.iter().copied())
             .stdout(Stdio::piped())
@@ -69,29 +61,12 @@ impl Home {
         {
             if lines.read_line(&mut said).unwrap() == 0 {
                 let mut errors = String::new();
-                child
-                    .stderr
-                    .take()
-                    .unwrap()
-                    .read_to_string(&mut errors)
-                    .unwrap();
+                child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
                 panic!("the server did not start: {errors}");
             }
         }
-        let address = said
-            .split("http://")
-            .nth(1)
-            .unwrap()
-            .split('/')
-            .next()
-            .unwrap()
-            .parse()
-            .unwrap();
-        Server {
-            child,
-            said,
-            address,
-        }
+        let address = said.split("http://").nth(1).unwrap().split('/').next().unwrap().parse().unwrap();
+        Server { child, said, address }
     }
 }
 
@@ -119,10 +94,7 @@ impl Server {
             r#"{{"v":1,"site":"{site}","batch":"{batch:016}","events":[{{"url":"https://{site}/"}}]}}"#
         );
         let head = "POST /api/track HTTP/1.1\r\nhost: x\r\nconnection: close\r\nuser-agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0";
-        let answer = self.ask(&format!(
-            "{head}\r\ncontent-length: {}\r\n\r\n{body}",
-            body.len()
-        ));
+        let answer = self.ask(&format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()));
         answer.lines().next().unwrap_or_default().to_owned()
     }
 
@@ -135,12 +107,7 @@ impl Server {
         assert!(sent.success());
         let status = self.child.wait().unwrap();
         let mut errors = String::new();
-        self.child
-            .stderr
-            .take()
-            .unwrap()
-            .read_to_string(&mut errors)
-            .unwrap();
+        self.child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
         (status.code(), errors)
     }
 }
@@ -156,10 +123,7 @@ impl Drop for Server {
 fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let start = Instant::now();
     while !holds() {
-        assert!(
-            start.elapsed() < Duration::from_secs(20),
-            "{what} did not come"
-        );
+        assert!(start.elapsed() < Duration::from_secs(20), "{what} did not come");
         std::thread::sleep(Duration::from_millis(50));
     }
 }
@@ -169,24 +133,10 @@ fn a_first_run_says_what_to_do_and_ends_cleanly() {
     let home = Home::new();
     for signal in ["TERM", "INT"] {
         let server = home.serve(&["--site", "https://www.Example.com/"], &[]);
-        assert!(
-            server.said.contains("Dashboard  http://127.0.0.1:"),
-            "{}",
-            server.said
-        );
+        assert!(server.said.contains("Dashboard  http://127.0.0.1:"), "{}", server.said);
         assert!(server.said.contains("/sign-in?token="), "{}", server.said);
-        assert!(
-            server.said.contains("passerby-data/passerby.db"),
-            "{}",
-            server.said
-        );
-        assert!(
-            server
-                .said
-                .contains(r#"/p.js" data-site="example.com"></script>"#),
-            "{}",
-            server.said
-        );
+        assert!(server.said.contains("passerby-data/passerby.db"), "{}", server.said);
+        assert!(server.said.contains(r#"/p.js" data-site="example.com"></script>"#), "{}", server.said);
         assert!(
             server
                 .ask("GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
@@ -197,23 +147,12 @@ fn a_first_run_says_what_to_do_and_ends_cleanly() {
         // The write-ahead log has been folded into the file.
         assert!(!home.0.path().join("passerby-data/passerby.db-wal").exists());
     }
-    let report = home.says(&[
-        "query",
-        "--site",
-        "example.com",
-        r#"{"metrics":["pageviews"],"date_range":"7d"}"#,
-    ]);
+    let report =
+        home.says(&["query", "--site", "example.com", r#"{"metrics":["pageviews"],"date_range":"7d"}"#]);
     assert!(report.contains(r#""results":[{"#), "{report}");
-    let report = home.says(&[
-        "query",
-        "--site",
-        "example.com",
-        r#"{"metrics":["pageviews"],"date_range":"all"}"#,
-    ]);
-    assert!(
-        report.starts_with(r#"{"results":[{"metrics":[2]"#),
-        "{report}"
-    );
+    let report =
+        home.says(&["query", "--site", "example.com", r#"{"metrics":["pageviews"],"date_range":"all"}"#]);
+    assert!(report.starts_with(r#"{"results":[{"metrics":[2]"#), "{report}");
 }
 
 #[test]
@@ -246,27 +185,14 @@ fn commands_work_beside_a_server() {
         home.says(&["site", "add", "late.example", "--timezone", "Europe/Berlin"]),
         "Added late.example, with days in Europe/Berlin.\n"
     );
-    until("the site", || {
-        server.track("late.example") == "HTTP/1.1 202 Accepted"
-    });
-    assert!(
-        home.says(&["site", "list"])
-            .starts_with("late.example\tEurope/Berlin\tsince ")
-    );
+    until("the site", || server.track("late.example") == "HTTP/1.1 202 Accepted");
+    assert!(home.says(&["site", "list"]).starts_with("late.example\tEurope/Berlin\tsince "));
     // What the server has acknowledged, another process counts.
-    let report = home.says(&[
-        "query",
-        "--site",
-        "late.example",
-        r#"{"metrics":["visitors"],"date_range":"all"}"#,
-    ]);
+    let report =
+        home.says(&["query", "--site", "late.example", r#"{"metrics":["visitors"],"date_range":"all"}"#]);
+    assert!(report.starts_with(r#"{"results":[{"metrics":[1]"#), "{report}");
     assert!(
-        report.starts_with(r#"{"results":[{"metrics":[1]"#),
-        "{report}"
-    );
-    assert!(
-        home.says(&["sign-in", "--listen", "127.0.0.1:9"])
-            .starts_with("http://127.0.0.1:9/sign-in?token=")
+        home.says(&["sign-in", "--listen", "127.0.0.1:9"]).starts_with("http://127.0.0.1:9/sign-in?token=")
     );
 
     let mut asked = home
@@ -276,21 +202,11 @@ fn commands_work_beside_a_server() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    asked
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(b"something else\n")
-        .unwrap();
+    asked.stdin.take().unwrap().write_all(b"something else\n").unwrap();
     assert_eq!(asked.wait().unwrap().code(), Some(1));
     assert!(home.says(&["site", "list"]).starts_with("late.example"));
-    assert_eq!(
-        home.says(&["site", "remove", "late.example", "--yes"]),
-        "Removed late.example.\n"
-    );
-    until("the end of the site", || {
-        server.track("late.example") == "HTTP/1.1 400 Bad Request"
-    });
+    assert_eq!(home.says(&["site", "remove", "late.example", "--yes"]), "Removed late.example.\n");
+    until("the end of the site", || server.track("late.example") == "HTTP/1.1 400 Bad Request");
     assert_eq!(home.says(&["site", "list"]), "");
     assert_eq!(server.end("TERM").0, Some(0));
 }
@@ -299,20 +215,14 @@ fn commands_work_beside_a_server() {
 fn a_zone_changes_at_the_next_midnight() {
     let home = Home::new();
     home.says(&["site", "add", "example.com"]);
-    assert_eq!(
-        home.says(&["site", "add", "example.com"]),
-        "example.com is already here.\n"
-    );
+    assert_eq!(home.says(&["site", "add", "example.com"]), "example.com is already here.\n");
     let said = home.says(&["site", "add", "example.com", "--timezone", "Asia/Tokyo"]);
     assert!(
         said.starts_with("The days of example.com are in Asia/Tokyo from ")
             && said.contains("T00:00:00Z on;"),
         "{said}"
     );
-    assert!(
-        home.says(&["site", "list"])
-            .starts_with("example.com\tUTC\t")
-    );
+    assert!(home.says(&["site", "list"]).starts_with("example.com\tUTC\t"));
 }
 
 #[test]
@@ -333,70 +243,28 @@ fn what_cannot_be_done_is_one_line() {
     let taken = taken.local_addr().unwrap().to_string();
     let said = home.fails(&["serve", "--listen", &taken]);
     assert!(said.contains("the port is in use"), "{said}");
-    assert!(
-        !home.0.path().join("passerby-data").exists(),
-        "a second server leaves no trace"
-    );
+    assert!(!home.0.path().join("passerby-data").exists(), "a second server leaves no trace");
 
     home.says(&["site", "add", "example.com"]);
     for (arguments, what) in [
         (&["serve", "--listen", "nonsense"][..], "cannot listen on"),
         (&["serve", "--listen", "192.0.2.1:80"], "no such address"),
-        (
-            &["serve", "--store", "mysql:x"],
-            "the store's address is not understood",
-        ),
-        (
-            &["serve", "--listen", "127.0.0.1:0", "--site", "not a domain"],
-            "is not a domain",
-        ),
-        (
-            &["serve", "--listen", "127.0.0.1:0", "--geo", "nowhere.mmdb"],
-            "nowhere.mmdb",
-        ),
-        (
-            &["serve", "--listen", "127.0.0.1:0", "--platform", "heroku"],
-            "heroku",
-        ),
-        (
-            &[
-                "serve",
-                "--listen",
-                "127.0.0.1:0",
-                "--trusted-proxy",
-                "10.0.0.0/64",
-            ],
-            "10.0.0.0/64",
-        ),
-        (
-            &["site", "add", "x.example", "--timezone", "Mars/Olympus"],
-            "is not a time zone",
-        ),
-        (
-            &["site", "remove", "nowhere.example", "--yes"],
-            "there is no site nowhere.example",
-        ),
+        (&["serve", "--store", "mysql:x"], "the store's address is not understood"),
+        (&["serve", "--listen", "127.0.0.1:0", "--site", "not a domain"], "is not a domain"),
+        (&["serve", "--listen", "127.0.0.1:0", "--geo", "nowhere.mmdb"], "nowhere.mmdb"),
+        (&["serve", "--listen", "127.0.0.1:0", "--platform", "heroku"], "heroku"),
+        (&["serve", "--listen", "127.0.0.1:0", "--trusted-proxy", "10.0.0.0/64"], "10.0.0.0/64"),
+        (&["site", "add", "x.example", "--timezone", "Mars/Olympus"], "is not a time zone"),
+        (&["site", "remove", "nowhere.example", "--yes"], "there is no site nowhere.example"),
         (&["key", "remove", "nobody"], "there is no key"),
-        (
-            &["key", "add", "k", "--site", "nowhere.example"],
-            "there is no site nowhere.example",
-        ),
-        (
-            &["query", "--site", "nowhere.example", "{}"],
-            "there is no site nowhere.example",
-        ),
+        (&["key", "add", "k", "--site", "nowhere.example"], "there is no site nowhere.example"),
+        (&["query", "--site", "nowhere.example", "{}"], "there is no site nowhere.example"),
         (&["query", "--site", "example.com", "{}"], "metrics"),
         (&["query", "--site", "example.com", "nonsense"], "not JSON"),
-        (
-            &["site", "list", "--store", "sqlite:/proc/no/such/place.db"],
-            "cannot be created",
-        ),
+        (&["site", "list", "--store", "sqlite:/proc/no/such/place.db"], "cannot be created"),
     ] {
         let said = home.fails(arguments);
-        assert!(
-            said.starts_with("passerby: ") && said.contains(what),
-            "{arguments:?} said {said}"
-        );
+        assert!(said.starts_with("passerby: ") && said.contains(what), "{arguments:?} said {said}");
     }
 }
 
@@ -405,10 +273,7 @@ fn a_store_from_the_future_is_left_alone() {
     let home = Home::new();
     home.says(&["site", "add", "example.com"]);
     let file = home.0.path().join("passerby-data/passerby.db");
-    rusqlite::Connection::open(&file)
-        .unwrap()
-        .pragma_update(None, "user_version", 1_000_000)
-        .unwrap();
+    rusqlite::Connection::open(&file).unwrap().pragma_update(None, "user_version", 1_000_000).unwrap();
     let before = std::fs::read(&file).unwrap();
     let said = home.fails(&["serve", "--listen", "127.0.0.1:0"]);
     assert!(said.contains("newer"), "{said}");
@@ -430,10 +295,7 @@ fn a_command_line_that_makes_no_sense_is_explained() {
 #[test]
 fn a_removed_site_leaves_nothing() {
     let home = Home::new();
-    let server = home.serve(
-        &["--site", "leaving.example", "--site", "staying.example"],
-        &[],
-    );
+    let server = home.serve(&["--site", "leaving.example", "--site", "staying.example"], &[]);
     for _ in 0..3 {
         assert_eq!(server.track("leaving.example"), "HTTP/1.1 202 Accepted");
         assert_eq!(server.track("staying.example"), "HTTP/1.1 202 Accepted");

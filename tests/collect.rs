@@ -22,9 +22,7 @@ const HEADERS: [&str; 5] = [
 async fn check(request: &str, expected: Expect) {
     let server = Server::start(WebConfig::default(), None).await;
     let (head, body) = request.split_once("\n\n").unwrap_or((request, ""));
-    let answer = server
-        .send(&format!("{head}\nuser-agent: {BROWSER}\n\n{body}"))
-        .await;
+    let answer = server.send(&format!("{head}\nuser-agent: {BROWSER}\n\n{body}")).await;
     expected.assert_eq(&answer.show(&HEADERS));
 }
 
@@ -65,7 +63,10 @@ async fn a_bare_array_finds_its_site() {
         "POST /api/track\norigin: https://example.com:8443",
     ] {
         check(
-            &format!("{head}\n\n{}", r#"[{"type":"pageview","pathname":"/a","sessionId":"x"},{"type":"signup","pathname":"/a"}]"#),
+            &format!(
+                "{head}\n\n{}",
+                r#"[{"type":"pageview","pathname":"/a","sessionId":"x"},{"type":"signup","pathname":"/a"}]"#
+            ),
             expect![[r#"
                 202
                 access-control-allow-origin: *
@@ -91,14 +92,7 @@ async fn a_site_that_is_not_here() {
 
 #[tokio::test]
 async fn what_is_no_batch() {
-    for body in [
-        "",
-        "{",
-        "null",
-        "7",
-        r#"{"v":2,"site":"example.com","events":[]}"#,
-        &"[".repeat(1000),
-    ] {
+    for body in ["", "{", "null", "7", r#"{"v":2,"site":"example.com","events":[]}"#, &"[".repeat(1000)] {
         check(
             &format!("POST /api/track\n\n{body}"),
             expect![[r#"
@@ -165,58 +159,25 @@ async fn a_preflight() {
 #[tokio::test]
 async fn more_than_64_kib_is_refused_before_it_is_read() {
     let server = Server::start(WebConfig::default(), None).await;
-    let answer = server
-        .send(&format!("POST /api/track\n\n{}", "x".repeat(64 * 1024 + 1)))
-        .await;
+    let answer = server.send(&format!("POST /api/track\n\n{}", "x".repeat(64 * 1024 + 1))).await;
     assert_eq!(answer.status, 413);
     // A body that would fail if anybody read it, and says that it is long.
-    let unread = BodyOf {
-        bytes: 70_000,
-        pieces: None,
-    };
-    assert_eq!(
-        server
-            .send_body(PEER, "POST /api/track", Body::new(unread))
-            .await
-            .status,
-        413
-    );
+    let unread = BodyOf { bytes: 70_000, pieces: None };
+    assert_eq!(server.send_body(PEER, "POST /api/track", Body::new(unread)).await.status, 413);
     // In pieces of no announced length.
     let endless = std::iter::repeat_n(Bytes::from(vec![b' '; 10_000]), 7).collect();
-    let endless = BodyOf {
-        bytes: 0,
-        pieces: Some(endless),
-    };
-    assert_eq!(
-        server
-            .send_body(PEER, "POST /api/track", Body::new(endless))
-            .await
-            .status,
-        413
-    );
+    let endless = BodyOf { bytes: 0, pieces: Some(endless) };
+    assert_eq!(server.send_body(PEER, "POST /api/track", Body::new(endless)).await.status, 413);
 }
 
 #[tokio::test]
 async fn a_body_in_pieces_is_one_body() {
     let server = Server::start(WebConfig::default(), None).await;
-    let batch =
-        r#"{"v":1,"site":"example.com","events":[{"url":"https://example.com/in-pieces"}]}"#;
-    let pieces = batch
-        .as_bytes()
-        .chunks(7)
-        .map(Bytes::copy_from_slice)
-        .collect();
-    let body = BodyOf {
-        bytes: 0,
-        pieces: Some(pieces),
-    };
-    let answer = server
-        .send_body(
-            PEER,
-            &format!("POST /api/track\nuser-agent: {BROWSER}"),
-            Body::new(body),
-        )
-        .await;
+    let batch = r#"{"v":1,"site":"example.com","events":[{"url":"https://example.com/in-pieces"}]}"#;
+    let pieces = batch.as_bytes().chunks(7).map(Bytes::copy_from_slice).collect();
+    let body = BodyOf { bytes: 0, pieces: Some(pieces) };
+    let answer =
+        server.send_body(PEER, &format!("POST /api/track\nuser-agent: {BROWSER}"), Body::new(body)).await;
     assert_eq!(answer.show(&[]), "202\n{\"accepted\":1,\"dropped\":[]}");
 }
 
@@ -265,22 +226,17 @@ async fn plausibles_refusals() {
 async fn a_machine_is_not_counted_and_told_so() {
     let server = Server::start(WebConfig::default(), None).await;
     let batch = r#"{"v":1,"site":"example.com","events":[{"url":"https://example.com/"}]}"#;
-    let answer = server.send(&format!("POST /api/track\nuser-agent: Googlebot/2.1 (+http://www.google.com/bot.html)\n\n{batch}")).await;
-    assert_eq!(
-        answer.show(&[]),
-        "202\n{\"accepted\":0,\"dropped\":[{\"index\":0,\"reason\":\"bot\"}]}"
-    );
+    let answer = server
+        .send(&format!(
+            "POST /api/track\nuser-agent: Googlebot/2.1 (+http://www.google.com/bot.html)\n\n{batch}"
+        ))
+        .await;
+    assert_eq!(answer.show(&[]), "202\n{\"accepted\":0,\"dropped\":[{\"index\":0,\"reason\":\"bot\"}]}");
     // The owner sees it too: in the log, from where it is counted.
     server.app.committer.close().await;
     let log = server.app.store.read_log(0, 1 << 20).await.unwrap();
-    let flushes = log
-        .flushes
-        .iter()
-        .map(|(_, bytes)| decode_flush(bytes).unwrap());
-    let dropped: Vec<_> = flushes
-        .flat_map(|flush| flush.dropped)
-        .map(|of| (of.reason, of.count))
-        .collect();
+    let flushes = log.flushes.iter().map(|(_, bytes)| decode_flush(bytes).unwrap());
+    let dropped: Vec<_> = flushes.flat_map(|flush| flush.dropped).map(|of| (of.reason, of.count)).collect();
     assert_eq!(dropped, [(Reason::Bot, 1)]);
 }
 
@@ -288,11 +244,7 @@ async fn a_machine_is_not_counted_and_told_so() {
 async fn a_yes_is_in_the_log() {
     let server = Server::start(WebConfig::default(), None).await;
     let batch = r#"{"v":1,"site":"example.com","batch":"0123456789abcdef","events":[{"url":"https://example.com/there","age":1500}]}"#;
-    let answer = server
-        .send(&format!(
-            "POST /api/track\nuser-agent: {BROWSER}\n\n{batch}"
-        ))
-        .await;
+    let answer = server.send(&format!("POST /api/track\nuser-agent: {BROWSER}\n\n{batch}")).await;
     assert_eq!(answer.status, 202);
     let log = server.app.store.read_log(0, 1 << 20).await.unwrap();
     let flush = decode_flush(&log.flushes[0].1).unwrap();
@@ -308,29 +260,14 @@ async fn a_retry_is_accepted_and_counts_once() {
     let batch = r#"{"v":1,"site":"example.com","batch":"0123456789abcdef","sent":SENT,"events":[{"url":"https://example.com/once"}]}"#;
     for sent in ["0", "3000", "9000"] {
         let batch = batch.replace("SENT", sent);
-        let answer = server
-            .send(&format!(
-                "POST /api/track\nuser-agent: {BROWSER}\n\n{batch}"
-            ))
-            .await;
+        let answer = server.send(&format!("POST /api/track\nuser-agent: {BROWSER}\n\n{batch}")).await;
         assert_eq!(answer.show(&[]), "202\n{\"accepted\":1,\"dropped\":[]}");
     }
     server.app.folder.settle().await;
-    let site = server
-        .app
-        .sites
-        .get("example.com", NOON_MS)
-        .await
-        .unwrap()
-        .unwrap();
+    let site = server.app.sites.get("example.com", NOON_MS).await.unwrap().unwrap();
     let question = br#"{"metrics":["pageviews","visitors"],"date_range":"day"}"#;
-    let report = passerby::web::ask(&server.app.answers, &site, question, NOON_MS)
-        .await
-        .unwrap();
-    assert!(
-        report.starts_with(r#"{"results":[{"metrics":[1,1],"#),
-        "{report}"
-    );
+    let report = passerby::web::ask(&server.app.answers, &site, question, NOON_MS).await.unwrap();
+    assert!(report.starts_with(r#"{"results":[{"metrics":[1,1],"#), "{report}");
 }
 
 #[tokio::test]
@@ -338,11 +275,7 @@ async fn after_the_end_nothing_is_taken() {
     let server = Server::start(WebConfig::default(), None).await;
     server.app.close().await;
     let batch = r#"{"v":1,"site":"example.com","events":[{"url":"https://example.com/"}]}"#;
-    let answer = server
-        .send(&format!(
-            "POST /api/track\nuser-agent: {BROWSER}\n\n{batch}"
-        ))
-        .await;
+    let answer = server.send(&format!("POST /api/track\nuser-agent: {BROWSER}\n\n{batch}")).await;
     expect![[r#"
         503
         access-control-allow-origin: *
@@ -359,13 +292,8 @@ async fn a_site_added_by_another_process_is_found() {
 {"v":1,"site":"new.example","events":[{"url":"https://new.example/"}]}"#;
     assert_eq!(server.send(batch).await.status, 400);
     // Another process: another connection to the same file.
-    let other = passerby::sites::Sites::open(passerby::store::open(&server.url).unwrap())
-        .await
-        .unwrap();
-    other
-        .add(&"new.example".into(), Some("Europe/Berlin"), NOON_MS)
-        .await
-        .unwrap();
+    let other = passerby::sites::Sites::open(passerby::store::open(&server.url).unwrap()).await.unwrap();
+    other.add(&"new.example".into(), Some("Europe/Berlin"), NOON_MS).await.unwrap();
     server.wait_ms(1000);
     assert_eq!(server.send(batch).await.status, 202);
     other.remove("new.example").await.unwrap();
@@ -388,29 +316,19 @@ async fn headers_from_a_stranger_change_nothing() {
         let server = Server::start(web, None).await;
         let batch = r#"{"v":1,"site":"example.com","events":[{"url":"https://example.com/"}]}"#;
         for headers in [String::new(), format!("\n{spoofed}")] {
-            let answer = server
-                .send(&format!(
-                    "POST /api/track\nuser-agent: {BROWSER}{headers}\n\n{batch}"
-                ))
-                .await;
+            let answer =
+                server.send(&format!("POST /api/track\nuser-agent: {BROWSER}{headers}\n\n{batch}")).await;
             assert_eq!(answer.status, 202);
         }
         // From the proxy the same headers do count: another visitor.
         let answer = server
-            .send_from(
-                "10.1.2.3:1",
-                &format!("POST /api/track\nuser-agent: {BROWSER}\n{spoofed}\n\n{batch}"),
-            )
+            .send_from("10.1.2.3:1", &format!("POST /api/track\nuser-agent: {BROWSER}\n{spoofed}\n\n{batch}"))
             .await;
         assert_eq!(answer.status, 202);
         let log = server.app.store.read_log(0, 1 << 20).await.unwrap();
-        let blocks = log
-            .flushes
-            .iter()
-            .flat_map(|(_, bytes)| decode_flush(bytes).unwrap().blocks);
-        let seen: Vec<_> = blocks
-            .map(|block| (block.batches[0].visitor, block.dicts.place[0].clone()))
-            .collect();
+        let blocks = log.flushes.iter().flat_map(|(_, bytes)| decode_flush(bytes).unwrap().blocks);
+        let seen: Vec<_> =
+            blocks.map(|block| (block.batches[0].visitor, block.dicts.place[0].clone())).collect();
         assert_eq!(seen[0], seen[1], "{platform}");
         assert_ne!(seen[0].0, seen[2].0, "{platform}");
     }
@@ -431,11 +349,7 @@ impl hyper::body::Body for BodyOf {
         _: &mut std::task::Context<'_>,
     ) -> std::task::Poll<Option<Result<hyper::body::Frame<Bytes>, Infallible>>> {
         let pieces = self.pieces.as_mut().expect("the body was read");
-        let piece = if pieces.is_empty() {
-            None
-        } else {
-            Some(pieces.remove(0))
-        };
+        let piece = if pieces.is_empty() { None } else { Some(pieces.remove(0)) };
         std::task::Poll::Ready(piece.map(|piece| Ok(hyper::body::Frame::data(piece))))
     }
 
@@ -462,10 +376,7 @@ async fn a_flood_from_one_address_is_stopped() {
         *statuses.entry(answer.status).or_insert(0) += 1;
         last = Some(answer);
     }
-    assert_eq!(
-        statuses.into_iter().collect::<Vec<_>>(),
-        [(400, 1), (429, 9)]
-    );
+    assert_eq!(statuses.into_iter().collect::<Vec<_>>(), [(400, 1), (429, 9)]);
     expect![[r#"
         429
         access-control-allow-origin: *

@@ -46,10 +46,7 @@ fn view(id: u64, visitor: u64, day: Day, minute: i64) -> Batch {
 }
 
 async fn append(store: &dyn Store, batches: Vec<Batch>) {
-    let flush = Flush {
-        blocks: blocks(batches),
-        dropped: Vec::new(),
-    };
+    let flush = Flush { blocks: blocks(batches), dropped: Vec::new() };
     store.append(encode_flush(&flush)).await.unwrap();
 }
 
@@ -58,20 +55,14 @@ fn open(folder: &tempfile::TempDir) -> Arc<dyn Store> {
 }
 
 async fn start(store: &Arc<dyn Store>) -> Folder {
-    Folder::start(store.clone(), Arc::new(Notify::new()))
-        .await
-        .unwrap()
+    Folder::start(store.clone(), Arc::new(Notify::new())).await.unwrap()
 }
 
 /// A day's totals: what is stored and what is live, added.
 async fn total(store: &dyn Store, folder: &Folder, day: Day) -> Counts {
     let mut total = Counts::default();
     for row in store.rollups(SITE, &[Dim::Total], day..=day).await.unwrap() {
-        Rollup::decode(&row.bytes)
-            .unwrap()
-            .cells
-            .iter()
-            .for_each(|(_, c)| total += *c);
+        Rollup::decode(&row.bytes).unwrap().cells.iter().for_each(|(_, c)| total += *c);
     }
     for (_, _, rollup) in folder.rollups(SITE, &[Dim::Total], day..=day) {
         rollup.cells.iter().for_each(|(_, c)| total += *c);
@@ -99,22 +90,12 @@ async fn a_restart_goes_on_where_the_last_life_ended() {
     let store = open(&dir);
     for life in 0..4 {
         let folder = start(&store).await;
-        append(
-            &*store,
-            vec![
-                view(life * 2 + 1, 1, DAY, 600),
-                view(life * 2 + 2, life + 2, DAY, 601),
-            ],
-        )
-        .await;
+        append(&*store, vec![view(life * 2 + 1, 1, DAY, 600), view(life * 2 + 2, life + 2, DAY, 601)]).await;
         // A batch of an earlier life, sent again.
         append(&*store, vec![view(1, 1, DAY, 600)]).await;
         folder.settle().await;
         let total = total(&*store, &folder, DAY).await;
-        assert_eq!(
-            (total.pageviews, total.visitors),
-            (life as i64 * 2 + 2, life as i64 + 2)
-        );
+        assert_eq!((total.pageviews, total.visitors), (life as i64 * 2 + 2, life as i64 + 2));
         // Every other life ends without a checkpoint.
         if life % 2 == 0 {
             folder.close().await;
@@ -127,44 +108,21 @@ async fn a_day_that_is_over_moves_into_the_store_and_counts_the_same() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(&dir);
     let folder = start(&store).await;
-    append(
-        &*store,
-        (1..=9)
-            .map(|n| view(n, n % 3 + 1, DAY, 10 * n as i64))
-            .collect(),
-    )
-    .await;
+    append(&*store, (1..=9).map(|n| view(n, n % 3 + 1, DAY, 10 * n as i64)).collect()).await;
     folder.settle().await;
     let before = total(&*store, &folder, DAY).await;
     let epoch = folder.epoch();
 
-    append(
-        &*store,
-        vec![
-            view(100, 1, Day(DAY.0 + 1), 60),
-            view(101, 1, Day(DAY.0 + 1), 180),
-        ],
-    )
-    .await;
+    append(&*store, vec![view(100, 1, Day(DAY.0 + 1), 60), view(101, 1, Day(DAY.0 + 1), 180)]).await;
     folder.settle().await;
     while folder.epoch() == epoch {
         folder.settle().await;
     }
-    assert!(
-        folder.rollups(SITE, &[Dim::Total], DAY..=DAY).is_empty(),
-        "the day is out of memory"
-    );
+    assert!(folder.rollups(SITE, &[Dim::Total], DAY..=DAY).is_empty(), "the day is out of memory");
     assert_eq!(total(&*store, &folder, DAY).await, before);
     let segments = store.segments(SITE, LIVE, DAY..=DAY).await.unwrap();
     assert_eq!(segments.len(), 1);
-    assert_eq!(
-        passerby_engine::segment::decode(&segments[0].2)
-            .unwrap()
-            .events
-            .events
-            .len(),
-        9
-    );
+    assert_eq!(passerby_engine::segment::decode(&segments[0].2).unwrap().events.events.len(), 9);
 
     // What comes late for a closed day adds to it, and closes again.
     let mut late = view(200, 0, DAY, 1439);
@@ -172,18 +130,12 @@ async fn a_day_that_is_over_moves_into_the_store_and_counts_the_same() {
     append(&*store, vec![late]).await;
     folder.settle().await;
     let after = total(&*store, &folder, DAY).await;
-    assert_eq!(
-        (after.pageviews, after.loose, after.visitors),
-        (before.pageviews + 1, 1, before.visitors)
-    );
+    assert_eq!((after.pageviews, after.loose, after.visitors), (before.pageviews + 1, 1, before.visitors));
     while !folder.rollups(SITE, &[Dim::Total], DAY..=DAY).is_empty() {
         folder.settle().await;
     }
     assert_eq!(total(&*store, &folder, DAY).await, after);
-    assert_eq!(
-        store.segments(SITE, LIVE, DAY..=DAY).await.unwrap().len(),
-        2
-    );
+    assert_eq!(store.segments(SITE, LIVE, DAY..=DAY).await.unwrap().len(), 2);
     folder.close().await;
 }
 
@@ -194,11 +146,8 @@ async fn two_folders_on_one_store_end_with_the_same_counts() {
     let (a, b) = (start(&store).await, start(&other).await);
     for n in 1..=40_u64 {
         let day = Day(DAY.0 + n as i32 / 10);
-        append(
-            if n % 2 == 0 { &*store } else { &*other },
-            vec![view(n, n % 5 + 1, day, 200 + n as i64)],
-        )
-        .await;
+        append(if n % 2 == 0 { &*store } else { &*other }, vec![view(n, n % 5 + 1, day, 200 + n as i64)])
+            .await;
         a.settle().await;
         b.settle().await;
     }
@@ -222,18 +171,7 @@ async fn a_reader_alone_loads_the_checkpoint_and_folds_the_tail() {
     folder.close().await;
     append(&*store, vec![view(2, 2, DAY, 601)]).await;
     let mut fold = load(&*store).await.unwrap();
-    assert_eq!(
-        fold.state.day(SITE, DAY).unwrap().cells.total.pageviews,
-        1,
-        "the checkpoint"
-    );
-    assert!(matches!(
-        catch_up(&*store, &mut fold).await.unwrap(),
-        Progress::Caught(_)
-    ));
-    assert_eq!(
-        fold.state.day(SITE, DAY).unwrap().cells.total.pageviews,
-        2,
-        "and the tail"
-    );
+    assert_eq!(fold.state.day(SITE, DAY).unwrap().cells.total.pageviews, 1, "the checkpoint");
+    assert!(matches!(catch_up(&*store, &mut fold).await.unwrap(), Progress::Caught(_)));
+    assert_eq!(fold.state.day(SITE, DAY).unwrap().cells.total.pageviews, 2, "and the tail");
 }

@@ -8,8 +8,7 @@ use passerby::answer::Source;
 use passerby::folder;
 use passerby::import::{self, AccessLog, Outcome, RulesInTime};
 use passerby::store::{
-    self, Checkpoint, Error, LIVE, LogRead, Position, Put, Result, Setting, Store, StoredRollup,
-    Unit,
+    self, Checkpoint, Error, LIVE, LogRead, Position, Put, Result, Setting, Store, StoredRollup, Unit,
 };
 use passerby_engine::block::{Flush, blocks, encode_flush};
 use passerby_engine::enrich::{OptOut, PlaceDetail, Rules, Tables};
@@ -58,10 +57,7 @@ fn open(folder: &tempfile::TempDir) -> Arc<dyn Store> {
 }
 
 async fn run(store: &dyn Store, file: &Path, keep_bots: bool) -> anyhow::Result<Outcome> {
-    let what = AccessLog {
-        files: vec![file.to_owned()],
-        keep_bots,
-    };
+    let what = AccessLog { files: vec![file.to_owned()], keep_bots };
     import::run(store, rules("UTC"), &tables(), &what, NOW_MS).await
 }
 
@@ -72,17 +68,10 @@ async fn everything(store: &dyn Store) -> String {
     let mut lines = Vec::new();
     for row in store.rollups(SITE, &dims, days.clone()).await.unwrap() {
         let cells = Rollup::decode(&row.bytes).unwrap().cells;
-        lines.push(format!(
-            "{:x} {} {:?} {cells:?}",
-            row.unit, row.day, row.dim
-        ));
+        lines.push(format!("{:x} {} {:?} {cells:?}", row.unit, row.day, row.dim));
     }
     for setting in store.settings("").await.unwrap() {
-        lines.push(format!(
-            "{} {}",
-            setting.key,
-            String::from_utf8_lossy(&setting.value)
-        ));
+        lines.push(format!("{} {}", setting.key, String::from_utf8_lossy(&setting.value)));
     }
     for (_, unit, _) in import::list(store).await.unwrap() {
         for (day, part, bytes) in store.segments(SITE, unit, days.clone()).await.unwrap() {
@@ -101,9 +90,7 @@ async fn totals(store: &dyn Store, unit: Unit) -> BTreeMap<Day, Counts> {
     let days = Day(0)..=Day(100_000);
     let rows = store.rollups(SITE, &[Dim::Total], days).await.unwrap();
     let of_unit = rows.into_iter().filter(|row| row.unit == unit);
-    of_unit
-        .map(|row| (row.day, Rollup::decode(&row.bytes).unwrap().cells[0].1))
-        .collect()
+    of_unit.map(|row| (row.day, Rollup::decode(&row.bytes).unwrap().cells[0].1)).collect()
 }
 
 /// Page views and visitors by day, without the program's parser: lines cut at quotes and spaces, everything in
@@ -111,9 +98,7 @@ async fn totals(store: &dyn Store, unit: Unit) -> BTreeMap<Day, Counts> {
 fn count_by_other_means(file: &Path) -> BTreeMap<String, (i64, i64)> {
     let mut text = Vec::new();
     let packed = std::fs::File::open(file).unwrap();
-    flate2::read::GzDecoder::new(packed)
-        .read_to_end(&mut text)
-        .unwrap();
+    flate2::read::GzDecoder::new(packed).read_to_end(&mut text).unwrap();
     let text = String::from_utf8_lossy(&text).into_owned();
     let assets: HashSet<&str> =
         "png css ico jpg js txt gif ttf pdf xml jar svg exe xsl jpeg deb swf gz doc woff"
@@ -139,9 +124,7 @@ fn count_by_other_means(file: &Path) -> BTreeMap<String, (i64, i64)> {
         *views += 1;
         visitors.insert((before[0].to_owned(), agent.to_owned()));
     }
-    days.into_iter()
-        .map(|(date, (views, visitors))| (date, (views, visitors.len() as i64)))
-        .collect()
+    days.into_iter().map(|(date, (views, visitors))| (date, (views, visitors.len() as i64))).collect()
 }
 
 #[tokio::test]
@@ -153,37 +136,21 @@ async fn the_figures_are_those_of_an_independent_count() {
     };
     let counted = totals(&*store, unit).await;
     let shown = |day: Day| time::date(day).strftime("%d/%b/%Y").to_string();
-    let found: BTreeMap<String, (i64, i64)> = counted
-        .iter()
-        .map(|(day, c)| (shown(*day), (c.pageviews, c.visitors)))
-        .collect();
+    let found: BTreeMap<String, (i64, i64)> =
+        counted.iter().map(|(day, c)| (shown(*day), (c.pageviews, c.visitors))).collect();
     assert_eq!(found, count_by_other_means(&semicomplete()));
     // As docs/IMPORT.md quotes them.
-    let quoted = [
-        ("17", 700, 258),
-        ("18", 1_282, 422),
-        ("19", 1_025, 414),
-        ("20", 883, 368),
-    ];
-    let quoted =
-        quoted.map(|(day, views, visitors)| (format!("{day}/May/2015"), (views, visitors)));
+    let quoted = [("17", 700, 258), ("18", 1_282, 422), ("19", 1_025, 414), ("20", 883, 368)];
+    let quoted = quoted.map(|(day, views, visitors)| (format!("{day}/May/2015"), (views, visitors)));
     assert_eq!(found, BTreeMap::from(quoted));
 
     let sum = |field: fn(&Counts) -> i64| counted.values().map(field).sum::<i64>();
     assert_eq!(entry.tally.lines, 10_000);
     assert_eq!(entry.tally.pageviews as i64, sum(|c| c.pageviews));
     assert_eq!(entry.visitors, sum(|c| c.visitors));
-    let others = [
-        &entry.tally.not_views,
-        &entry.tally.dropped,
-        &entry.tally.refused,
-    ];
+    let others = [&entry.tally.not_views, &entry.tally.dropped, &entry.tally.refused];
     let others: u64 = others.iter().flat_map(|table| table.values()).sum();
-    assert_eq!(
-        entry.tally.lines,
-        entry.tally.pageviews + others,
-        "each line is somewhere: {entry:#?}"
-    );
+    assert_eq!(entry.tally.lines, entry.tally.pageviews + others, "each line is somewhere: {entry:#?}");
 
     // The events lie there too, once each, and belong to as many visitors.
     for (day, counts) in &counted {
@@ -213,22 +180,10 @@ async fn without_the_flag_machines_are_left_out_and_said_so() {
     let bots = entry.tally.dropped["bot"];
     assert!(bots > 500, "{bots}");
     let days = totals(&*store, unit).await;
-    assert_eq!(
-        days.values().map(|c| c.pageviews).sum::<i64>() as u64,
-        entry.tally.pageviews
-    );
-    let rows = store
-        .rollups(SITE, &[Dim::Dropped], entry.days())
-        .await
-        .unwrap();
-    let dropped = rows
-        .iter()
-        .flat_map(|row| Rollup::decode(&row.bytes).unwrap().cells);
-    assert_eq!(
-        dropped.map(|(_, c)| c.events).sum::<i64>() as u64,
-        bots,
-        "the site's owner sees them by day"
-    );
+    assert_eq!(days.values().map(|c| c.pageviews).sum::<i64>() as u64, entry.tally.pageviews);
+    let rows = store.rollups(SITE, &[Dim::Dropped], entry.days()).await.unwrap();
+    let dropped = rows.iter().flat_map(|row| Rollup::decode(&row.bytes).unwrap().cells);
+    assert_eq!(dropped.map(|(_, c)| c.events).sum::<i64>() as u64, bots, "the site's owner sees them by day");
 }
 
 #[tokio::test]
@@ -262,14 +217,9 @@ async fn a_second_run_changes_nothing_and_taking_it_out_brings_everything_back()
             numbers: Vec::new(),
         }],
     };
-    let flush = Flush {
-        blocks: blocks(vec![live]),
-        dropped: Vec::new(),
-    };
+    let flush = Flush { blocks: blocks(vec![live]), dropped: Vec::new() };
     store.append(encode_flush(&flush)).await.unwrap();
-    let folder_ = folder::Folder::start(store.clone(), Arc::default())
-        .await
-        .unwrap();
+    let folder_ = folder::Folder::start(store.clone(), Arc::default()).await.unwrap();
     folder_.settle().await;
     folder_.close().await;
 
@@ -281,30 +231,15 @@ async fn a_second_run_changes_nothing_and_taking_it_out_brings_everything_back()
     assert_ne!(after, before);
     let others = |all: &str| -> Vec<String> {
         let id = format!("{unit:x}");
-        all.lines()
-            .filter(|line| !line.contains(&id))
-            .map(str::to_owned)
-            .collect()
+        all.lines().filter(|line| !line.contains(&id)).map(str::to_owned).collect()
     };
-    assert_eq!(
-        others(&after),
-        before.lines().collect::<Vec<_>>(),
-        "nothing else was touched"
-    );
+    assert_eq!(others(&after), before.lines().collect::<Vec<_>>(), "nothing else was touched");
 
     // The same log, plain, in two files, with another flag: the same import.
     let mut text = Vec::new();
     let packed = std::fs::File::open(semicomplete()).unwrap();
-    flate2::read::GzDecoder::new(packed)
-        .read_to_end(&mut text)
-        .unwrap();
-    let half = text
-        .iter()
-        .skip(text.len() / 2)
-        .position(|&b| b == b'\n')
-        .unwrap()
-        + text.len() / 2
-        + 1;
+    flate2::read::GzDecoder::new(packed).read_to_end(&mut text).unwrap();
+    let half = text.iter().skip(text.len() / 2).position(|&b| b == b'\n').unwrap() + text.len() / 2 + 1;
     let files: Vec<PathBuf> = [("a", &text[..half]), ("b", &text[half..])]
         .map(|(name, text)| {
             let file = folder.path().join(name);
@@ -312,25 +247,14 @@ async fn a_second_run_changes_nothing_and_taking_it_out_brings_everything_back()
             file
         })
         .into();
-    let what = AccessLog {
-        files,
-        keep_bots: false,
-    };
-    let again = import::run(&*store, rules("UTC"), &tables(), &what, NOW_MS + 1)
-        .await
-        .unwrap();
+    let what = AccessLog { files, keep_bots: false };
+    let again = import::run(&*store, rules("UTC"), &tables(), &what, NOW_MS + 1).await.unwrap();
     assert_eq!(again, Outcome::AlreadyHere(unit, entry.clone()));
     assert_eq!(everything(&*store).await, after);
 
-    assert_eq!(
-        import::list(&*store).await.unwrap(),
-        [(SITE, unit, entry.clone())]
-    );
+    assert_eq!(import::list(&*store).await.unwrap(), [(SITE, unit, entry.clone())]);
     assert_eq!(import::remove(&*store, unit ^ 1).await.unwrap(), None);
-    assert_eq!(
-        import::remove(&*store, unit).await.unwrap(),
-        Some((SITE, entry))
-    );
+    assert_eq!(import::remove(&*store, unit).await.unwrap(), Some((SITE, entry)));
     assert_eq!(everything(&*store).await, before);
 
     // And may come again.
@@ -356,28 +280,13 @@ async fn days_are_the_sites_own() {
     ];
     let file = folder.path().join("log");
     std::fs::write(&file, text.concat()).unwrap();
-    let what = AccessLog {
-        files: vec![file],
-        keep_bots: true,
-    };
-    let outcome = import::run(&*store, rules("Asia/Kolkata"), &tables(), &what, NOW_MS)
-        .await
-        .unwrap();
-    let Outcome::Imported(unit, _) = outcome else {
-        panic!("it is new")
-    };
+    let what = AccessLog { files: vec![file], keep_bots: true };
+    let outcome = import::run(&*store, rules("Asia/Kolkata"), &tables(), &what, NOW_MS).await.unwrap();
+    let Outcome::Imported(unit, _) = outcome else { panic!("it is new") };
     let days = totals(&*store, unit).await;
-    let shown: Vec<String> = days
-        .iter()
-        .map(|(day, c)| format!("{day} {} views {} visitors", c.pageviews, c.visitors))
-        .collect();
-    assert_eq!(
-        shown,
-        [
-            "2015-05-17 1 views 1 visitors",
-            "2015-05-18 4 views 3 visitors"
-        ]
-    );
+    let shown: Vec<String> =
+        days.iter().map(|(day, c)| format!("{day} {} views {} visitors", c.pageviews, c.visitors)).collect();
+    assert_eq!(shown, ["2015-05-17 1 views 1 visitors", "2015-05-18 4 views 3 visitors"]);
 }
 
 /// A store that reads well and fails to write: always, or so many times with a conflict.
@@ -407,10 +316,7 @@ impl Store for Failing {
         if left < u32::MAX {
             self.conflicts.store(left - 1, Ordering::SeqCst);
         }
-        Err(Error {
-            kind,
-            message: message.into(),
-        })
+        Err(Error { kind, message: message.into() })
     }
     async fn trim(&self, through: Position) -> Result<()> {
         self.store.trim(through).await
@@ -434,11 +340,7 @@ impl Store for Failing {
     ) -> Result<Vec<(Day, u32, Vec<u8>)>> {
         self.store.segments(site, unit, days).await
     }
-    async fn unit_rows(
-        &self,
-        site: SiteId,
-        unit: Unit,
-    ) -> Result<(Vec<(Day, Dim)>, Vec<(Day, u32)>)> {
+    async fn unit_rows(&self, site: SiteId, unit: Unit) -> Result<(Vec<(Day, Dim)>, Vec<(Day, u32)>)> {
         self.store.unit_rows(site, unit).await
     }
     async fn setting(&self, key: &str) -> Result<Option<Setting>> {
@@ -469,22 +371,13 @@ async fn a_store_that_fails_has_nothing_and_one_that_is_busy_has_all() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder);
     let before = everything(&*store).await;
-    let full = Failing {
-        store: store.clone(),
-        conflicts: AtomicU32::new(u32::MAX),
-    };
+    let full = Failing { store: store.clone(), conflicts: AtomicU32::new(u32::MAX) };
     let error = run(&full, &semicomplete(), true).await.unwrap_err();
     assert_eq!(error.to_string(), "the disk is full");
     assert_eq!(everything(&*store).await, before);
 
-    let busy = Failing {
-        store: store.clone(),
-        conflicts: AtomicU32::new(3),
-    };
-    assert!(matches!(
-        run(&busy, &semicomplete(), true).await.unwrap(),
-        Outcome::Imported(..)
-    ));
+    let busy = Failing { store: store.clone(), conflicts: AtomicU32::new(3) };
+    assert!(matches!(run(&busy, &semicomplete(), true).await.unwrap(), Outcome::Imported(..)));
 }
 
 #[tokio::test]
@@ -506,9 +399,7 @@ fn the_command_ends_without_a_trace_or_with_all_of_it() {
     let db = folder.path().join("data/passerby.db");
     let mut text = Vec::new();
     let packed = std::fs::File::open(semicomplete()).unwrap();
-    flate2::read::GzDecoder::new(packed)
-        .read_to_end(&mut text)
-        .unwrap();
+    flate2::read::GzDecoder::new(packed).read_to_end(&mut text).unwrap();
     let list = || {
         let output = common::server::command(&db, &["import", "list"]);
         assert!(output.status.success());
@@ -516,14 +407,7 @@ fn the_command_ends_without_a_trace_or_with_all_of_it() {
     };
     let start = || {
         std::process::Command::new(common::server::BINARY)
-            .args([
-                "import",
-                "access-log",
-                "-",
-                "--site",
-                "semicomplete.com",
-                "--keep-bots",
-            ])
+            .args(["import", "access-log", "-", "--site", "semicomplete.com", "--keep-bots"])
             .args(["--store", &common::server::store_url(&db)])
             .env_clear()
             .stdin(std::process::Stdio::piped())
@@ -549,10 +433,7 @@ fn the_command_ends_without_a_trace_or_with_all_of_it() {
     let summary = String::from_utf8(output.stdout).unwrap();
     let shown: Vec<&str> = summary.lines().map(str::trim).collect();
     assert!(shown.contains(&"3,890  page views"), "{summary}");
-    assert!(
-        shown.contains(&"See it at /semicomplete.com?from=2015-05-17&to=2015-05-20"),
-        "{summary}"
-    );
+    assert!(shown.contains(&"See it at /semicomplete.com?from=2015-05-17&to=2015-05-20"), "{summary}");
     let listed = list();
     let id = listed.split('\t').next().unwrap();
     assert!(listed.contains("standard input"), "{listed}");

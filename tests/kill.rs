@@ -44,18 +44,13 @@ fn kill_at_any_moment() {
             let stop = Arc::new(AtomicBool::new(false));
             let senders: Vec<_> = (0..4)
                 .map(|_| {
-                    let (history, stop, mut random) =
-                        (history.clone(), stop.clone(), Random(random.next()));
+                    let (history, stop, mut random) = (history.clone(), stop.clone(), Random(random.next()));
                     let address = server.address;
                     std::thread::spawn(move || send(address, &history, &stop, &mut random))
                 })
                 .collect();
             // The first life ends early: while the store is being made, or just after.
-            let ms = if life == 0 {
-                50 + random.below(400)
-            } else {
-                300 + random.below(1500)
-            };
+            let ms = if life == 0 { 50 + random.below(400) } else { 300 + random.below(1500) };
             std::thread::sleep(Duration::from_millis(ms));
             server.kill();
             kills += 1;
@@ -74,22 +69,12 @@ fn kill_at_any_moment() {
         open += history.sent.iter().filter(|s| !s.acknowledged).count();
         check(&folder.path().join("data").join("passerby.db"), &history);
     }
-    println!(
-        "{rounds} rounds, {kills} kills: {acknowledged} batches acknowledged, {open} without an answer"
-    );
-    assert!(
-        acknowledged > 100 * rounds,
-        "too little load to prove anything"
-    );
+    println!("{rounds} rounds, {kills} kills: {acknowledged} batches acknowledged, {open} without an answer");
+    assert!(acknowledged > 100 * rounds, "too little load to prove anything");
 }
 
 fn start(folder: &std::path::Path) -> Server {
-    Start {
-        folder,
-        args: &["--site", "example.com"],
-        envs: &[],
-    }
-    .spawn()
+    Start { folder, args: &["--site", "example.com"], envs: &[] }.spawn()
 }
 
 fn body(batch: &Sent) -> Vec<u8> {
@@ -109,26 +94,17 @@ fn body(batch: &Sent) -> Vec<u8> {
 
 const HEADERS: [(&str, &str); 2] = [
     ("content-type", "text/plain"),
-    (
-        "user-agent",
-        "Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0",
-    ),
+    ("user-agent", "Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0"),
 ];
 
 /// Sends new batches, and old ones that got no answer, until told to stop.
-fn send(
-    address: std::net::SocketAddr,
-    history: &Mutex<History>,
-    stop: &AtomicBool,
-    random: &mut Random,
-) {
+fn send(address: std::net::SocketAddr, history: &Mutex<History>, stop: &AtomicBool, random: &mut Random) {
     let mut client = common::http::Client::new(address);
     while !stop.load(Ordering::SeqCst) {
         let (index, batch) = {
             let mut history = history.lock().unwrap();
-            let open: Vec<usize> = (0..history.sent.len())
-                .filter(|&i| !history.sent[i].acknowledged)
-                .collect();
+            let open: Vec<usize> =
+                (0..history.sent.len()).filter(|&i| !history.sent[i].acknowledged).collect();
             let again = !open.is_empty() && random.below(4) == 0;
             // Now and then an acknowledged one too: its answer might have been lost on the way.
             let repeat = !history.sent.is_empty() && random.below(20) == 0;
@@ -142,9 +118,7 @@ fn send(
                 let pages = 1 + random.below(3);
                 let batch = Sent {
                     id: format!("{:016x}{:016x}", random.next(), random.next()),
-                    pages: (0..pages)
-                        .map(|n| format!("/k/{}", history.pages + n))
-                        .collect(),
+                    pages: (0..pages).map(|n| format!("/k/{}", history.pages + n)).collect(),
                     acknowledged: false,
                     first: std::time::Instant::now(),
                 };
@@ -154,9 +128,7 @@ fn send(
             }
         };
         match client.send("POST", "/api/track", &HEADERS, &body(&batch)) {
-            Ok(answer) if answer.status == 202 => {
-                history.lock().unwrap().sent[index].acknowledged = true
-            }
+            Ok(answer) if answer.status == 202 => history.lock().unwrap().sent[index].acknowledged = true,
             Ok(answer) => assert!(answer.status == 503, "{} {}", answer.status, answer.text()),
             Err(_) => std::thread::sleep(Duration::from_millis(2)),
         }
@@ -165,16 +137,8 @@ fn send(
 
 fn retry_all(server: &Server, history: &Mutex<History>) {
     let mut client = server.client();
-    for sent in history
-        .lock()
-        .unwrap()
-        .sent
-        .iter_mut()
-        .filter(|s| !s.acknowledged)
-    {
-        let answer = client
-            .send("POST", "/api/track", &HEADERS, &body(sent))
-            .unwrap();
+    for sent in history.lock().unwrap().sent.iter_mut().filter(|s| !s.acknowledged) {
+        let answer = client.send("POST", "/api/track", &HEADERS, &body(sent)).unwrap();
         assert_eq!(answer.status, 202, "{}", answer.text());
         sent.acknowledged = true;
     }
@@ -196,10 +160,7 @@ fn check(store: &std::path::Path, history: &History) {
             let times = counted.remove(page).unwrap_or(0);
             match sent.acknowledged {
                 true => assert_eq!(times, 1, "{page} was acknowledged"),
-                false => assert!(
-                    times <= 1,
-                    "{page} was sent without an answer, and counted {times} times"
-                ),
+                false => assert!(times <= 1, "{page} was sent without an answer, and counted {times} times"),
             }
         }
     }

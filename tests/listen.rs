@@ -22,11 +22,7 @@ struct Echo {
 impl Answer for Echo {
     async fn answer(&self, request: Request<Incoming>, connection: &Connection) -> Response<Body> {
         let waits = request.uri().path() == "/wait";
-        let length = request
-            .into_body()
-            .collect()
-            .await
-            .map_or(0, |body| body.to_bytes().len());
+        let length = request.into_body().collect().await.map_or(0, |body| body.to_bytes().len());
         connection.body_is_read();
         if waits {
             self.waiting.notify_one();
@@ -66,12 +62,7 @@ impl Loop {
         let echo = Arc::new(Echo::default());
         let stopped = async move { stopped.await.unwrap_or(()) };
         let ended = tokio::spawn(listen::serve(listener, limits, stopped, echo.clone()));
-        Loop {
-            address,
-            echo,
-            stop: Some(stop),
-            ended,
-        }
+        Loop { address, echo, stop: Some(stop), ended }
     }
 
     async fn connect(&self) -> TcpStream {
@@ -112,16 +103,11 @@ async fn one_connection_many_requests() {
         let length = body.len();
         stream
             .write_all(
-                format!("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n{body}")
-                    .as_bytes(),
+                format!("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n{body}").as_bytes(),
             )
             .await
             .unwrap();
-        assert!(
-            answer(&mut stream)
-                .await
-                .ends_with(&format!("{length} bytes"))
-        );
+        assert!(answer(&mut stream).await.ends_with(&format!("{length} bytes")));
     }
 }
 
@@ -131,37 +117,17 @@ async fn one_connection_many_requests() {
 async fn what_never_goes_on_is_closed() {
     let soon = Duration::from_millis(80);
     for (what, sent, limits) in [
-        (
-            "says nothing",
-            "",
-            Limits {
-                idle: soon,
-                ..patient()
-            },
-        ),
-        (
-            "stops in the header",
-            "POST / HTTP/1.1\r\nhos",
-            Limits {
-                head: soon,
-                ..patient()
-            },
-        ),
+        ("says nothing", "", Limits { idle: soon, ..patient() }),
+        ("stops in the header", "POST / HTTP/1.1\r\nhos", Limits { head: soon, ..patient() }),
         (
             "stops in the body",
             "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nabc",
-            Limits {
-                body: soon,
-                ..patient()
-            },
+            Limits { body: soon, ..patient() },
         ),
         (
             "never gets an answer",
             "GET /wait HTTP/1.1\r\nhost: x\r\n\r\n",
-            Limits {
-                answer: soon,
-                ..patient()
-            },
+            Limits { answer: soon, ..patient() },
         ),
     ] {
         let server = Loop::start(limits).await;
@@ -170,27 +136,16 @@ async fn what_never_goes_on_is_closed() {
         assert_eq!(rest(&mut stream).await, "", "{what}");
     }
     // Between two requests.
-    let server = Loop::start(Limits {
-        idle: soon,
-        ..patient()
-    })
-    .await;
+    let server = Loop::start(Limits { idle: soon, ..patient() }).await;
     let mut stream = server.connect().await;
-    stream
-        .write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
-        .await
-        .unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     assert!(rest(&mut stream).await.ends_with("0 bytes"));
 }
 
 /// A header that comes byte by byte makes no progress that counts: the limit is for the whole of it.
 #[tokio::test]
 async fn a_trickle_is_not_progress() {
-    let server = Loop::start(Limits {
-        head: Duration::from_millis(150),
-        ..patient()
-    })
-    .await;
+    let server = Loop::start(Limits { head: Duration::from_millis(150), ..patient() }).await;
     let (mut read, mut write) = server.connect().await.into_split();
     let trickle = tokio::spawn(async move {
         write.write_all(b"POST / HTTP/1.1\r\nx: ").await.unwrap();
@@ -209,27 +164,17 @@ async fn a_trickle_is_not_progress() {
 async fn a_header_has_an_end() {
     let server = Loop::start(patient()).await;
     let mut stream = server.connect().await;
-    let long = format!(
-        "GET / HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n",
-        "a".repeat(20_000)
-    );
+    let long = format!("GET / HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n", "a".repeat(20_000));
     // The other side may stop reading before we stop writing.
     let _ = stream.write_all(long.as_bytes()).await;
     let said = rest(&mut stream).await;
-    assert!(
-        said.is_empty() || said.starts_with("HTTP/1.1 431"),
-        "{said}"
-    );
+    assert!(said.is_empty() || said.starts_with("HTTP/1.1 431"), "{said}");
 }
 
 /// With as many slow connections as there may be, a new one is served, and the slowest of all has gone.
 #[tokio::test]
 async fn slow_connections_keep_nobody_out() {
-    let server = Loop::start(Limits {
-        connections: 5,
-        ..patient()
-    })
-    .await;
+    let server = Loop::start(Limits { connections: 5, ..patient() }).await;
     let mut slow = Vec::new();
     for _ in 0..5 {
         let mut stream = server.connect().await;
@@ -238,10 +183,7 @@ async fn slow_connections_keep_nobody_out() {
     }
     for _ in 0..20 {
         let mut stream = server.connect().await;
-        stream
-            .write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
-            .await
-            .unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
         assert!(answer(&mut stream).await.ends_with("0 bytes"));
     }
 }
@@ -250,23 +192,15 @@ async fn slow_connections_keep_nobody_out() {
 async fn the_end_answers_what_is_in_hand() {
     let mut server = Loop::start(patient()).await;
     let mut idle = server.connect().await;
-    idle.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
-        .await
-        .unwrap();
+    idle.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     answer(&mut idle).await;
     let mut in_hand = server.connect().await;
-    in_hand
-        .write_all(b"GET /wait HTTP/1.1\r\nhost: x\r\n\r\n")
-        .await
-        .unwrap();
+    in_hand.write_all(b"GET /wait HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     server.echo.waiting.notified().await;
 
     server.stop();
     assert_eq!(rest(&mut idle).await, "", "an idle connection is closed");
-    assert!(
-        TcpStream::connect(server.address).await.is_err(),
-        "nobody new is let in"
-    );
+    assert!(TcpStream::connect(server.address).await.is_err(), "nobody new is let in");
     server.echo.go_on.notify_one();
     assert!(rest(&mut in_hand).await.ends_with("0 bytes"));
     server.ended.await.unwrap();
@@ -274,16 +208,9 @@ async fn the_end_answers_what_is_in_hand() {
 
 #[tokio::test]
 async fn the_end_does_not_wait_for_ever() {
-    let mut server = Loop::start(Limits {
-        grace: Duration::from_millis(50),
-        ..patient()
-    })
-    .await;
+    let mut server = Loop::start(Limits { grace: Duration::from_millis(50), ..patient() }).await;
     let mut never = server.connect().await;
-    never
-        .write_all(b"GET /wait HTTP/1.1\r\nhost: x\r\n\r\n")
-        .await
-        .unwrap();
+    never.write_all(b"GET /wait HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     server.echo.waiting.notified().await;
     server.stop();
     assert_eq!(rest(&mut never).await, "");

@@ -36,18 +36,11 @@ fn hex(bytes: &[u8]) -> String {
 fn base64(bytes: &[u8]) -> Vec<Vec<u8>> {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let encode = |skip: usize| {
-        let padded: Vec<u8> = std::iter::repeat_n(0, skip)
-            .chain(bytes.iter().copied())
-            .collect();
-        let bits: Vec<u8> = padded
-            .iter()
-            .flat_map(|b| (0..8).rev().map(move |i| b >> i & 1))
-            .collect();
+        let padded: Vec<u8> = std::iter::repeat_n(0, skip).chain(bytes.iter().copied()).collect();
+        let bits: Vec<u8> = padded.iter().flat_map(|b| (0..8).rev().map(move |i| b >> i & 1)).collect();
         let first = (skip * 8).div_ceil(6);
         let sextets = bits.chunks_exact(6).skip(first);
-        sextets
-            .map(|s| ALPHABET[s.iter().fold(0, |n, bit| n * 2 + usize::from(*bit))])
-            .collect()
+        sextets.map(|s| ALPHABET[s.iter().fold(0, |n, bit| n * 2 + usize::from(*bit))]).collect()
     };
     (0..3).map(encode).collect()
 }
@@ -57,20 +50,10 @@ impl Marker {
         let mut forms = vec![
             ("text", text.as_bytes().to_vec()),
             ("hex", hex(text.as_bytes()).into_bytes()),
-            (
-                "upper hex",
-                hex(text.as_bytes()).to_uppercase().into_bytes(),
-            ),
+            ("upper hex", hex(text.as_bytes()).to_uppercase().into_bytes()),
         ];
-        forms.extend(
-            base64(text.as_bytes())
-                .into_iter()
-                .map(|form| ("base64", form)),
-        );
-        Marker {
-            name: text.to_string(),
-            forms,
-        }
+        forms.extend(base64(text.as_bytes()).into_iter().map(|form| ("base64", form)));
+        Marker { name: text.to_string(), forms }
     }
 
     fn address(address: IpAddr) -> Marker {
@@ -80,24 +63,17 @@ impl Marker {
             IpAddr::V6(a) => a.octets().to_vec(),
         };
         marker.forms.push(("packed hex", hex(&packed).into_bytes()));
-        marker.forms.extend(
-            base64(&packed)
-                .into_iter()
-                .filter(|f| f.len() > 8)
-                .map(|form| ("packed base64", form)),
-        );
         marker
             .forms
-            .push(("packed, reversed", packed.iter().rev().copied().collect()));
+            .extend(base64(&packed).into_iter().filter(|f| f.len() > 8).map(|form| ("packed base64", form)));
+        marker.forms.push(("packed, reversed", packed.iter().rev().copied().collect()));
         marker.forms.push(("packed", packed));
         marker
     }
 
     fn found_in(&self, bytes: &[u8]) -> Option<&'static str> {
-        let found = self
-            .forms
-            .iter()
-            .find(|(_, form)| bytes.windows(form.len()).any(|window| window == form));
+        let found =
+            self.forms.iter().find(|(_, form)| bytes.windows(form.len()).any(|window| window == form));
         found.map(|(name, _)| *name)
     }
 }
@@ -141,44 +117,20 @@ fn decoded(store: &Path) -> String {
             for row in &Dim::TABLE {
                 writeln!(out, "{:?}", day.rollup(row.dim)).unwrap();
             }
-            writeln!(
-                out,
-                "{:?} {:?} {:?}",
-                day.part(),
-                day.visits.visitors,
-                day.visits.visits
-            )
-            .unwrap();
+            writeln!(out, "{:?} {:?} {:?}", day.part(), day.visits.visitors, day.visits.visits).unwrap();
         }
         for setting in store.settings("").await.unwrap() {
-            writeln!(
-                out,
-                "{} {}",
-                setting.key,
-                String::from_utf8_lossy(&setting.value)
-            )
-            .unwrap();
-            let Some(id) = setting
-                .key
-                .strip_prefix("site/")
-                .and_then(|id| u64::from_str_radix(id, 16).ok())
+            writeln!(out, "{} {}", setting.key, String::from_utf8_lossy(&setting.value)).unwrap();
+            let Some(id) = setting.key.strip_prefix("site/").and_then(|id| u64::from_str_radix(id, 16).ok())
             else {
                 continue;
             };
             let site = passerby_engine::event::SiteId(id);
             let all_days = Day(i32::MIN)..=Day(i32::MAX);
-            for row in store
-                .rollups(site, &Dim::TABLE.map(|row| row.dim), all_days.clone())
-                .await
-                .unwrap()
-            {
+            for row in store.rollups(site, &Dim::TABLE.map(|row| row.dim), all_days.clone()).await.unwrap() {
                 writeln!(out, "{:?}", Rollup::decode(&row.bytes).unwrap()).unwrap();
             }
-            for (_, _, bytes) in store
-                .segments(site, passerby::store::LIVE, all_days)
-                .await
-                .unwrap()
-            {
+            for (_, _, bytes) in store.segments(site, passerby::store::LIVE, all_days).await.unwrap() {
                 match segment::decode(&bytes) {
                     Ok(segment) => writeln!(out, "{segment:?}").unwrap(),
                     Err(_) => writeln!(out, "{:?}", segment::decode_part(&bytes).unwrap()).unwrap(),
@@ -197,9 +149,7 @@ fn traffic(server: &Server, random: &mut Random) -> (Marker, Vec<Marker>) {
     let mut client = server.client();
     for n in 0..60_u64 {
         let address: IpAddr = match n % 2 {
-            0 => format!("203.0.113.{}", 1 + random.below(250))
-                .parse()
-                .unwrap(),
+            0 => format!("203.0.113.{}", 1 + random.below(250)).parse().unwrap(),
             _ => format!(
                 "2001:db8:{:x}::{:x}:{:x}",
                 random.below(0xffff),
@@ -216,17 +166,12 @@ fn traffic(server: &Server, random: &mut Random) -> (Marker, Vec<Marker>) {
                 "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0 Safari/537.36 {mark}"
             ),
         };
-        let path = if n == 7 {
-            format!("/{planted}")
-        } else {
-            format!("/page/{}", n % 5)
-        };
+        let path = if n == 7 { format!("/{planted}") } else { format!("/page/{}", n % 5) };
         let batch = format!("{:016x}{:016x}", random.next(), random.next());
         let track = format!(
             r#"{{"v":1,"site":"example.com","batch":"{batch}","sent":0,"events":[{{"type":"pageview","url":"https://example.com{path}?e={mark}"}}]}}"#
         );
-        let event =
-            format!(r#"{{"n":"pageview","u":"https://example.com{path}","d":"example.com"}}"#);
+        let event = format!(r#"{{"n":"pageview","u":"https://example.com{path}","d":"example.com"}}"#);
         let (to, body, expected) = match n % 12 {
             10 => ("/api/track", format!("{{not json {mark}"), 400),
             11 => ("/api/event", event, 202),
@@ -241,10 +186,7 @@ fn traffic(server: &Server, random: &mut Random) -> (Marker, Vec<Marker>) {
         let answer = client.send("POST", to, &headers, body.as_bytes()).unwrap();
         assert_eq!(answer.status, expected, "{to}: {}", answer.text());
         for secret in [&mark, &forwarded] {
-            assert!(
-                !answer.text().contains(secret),
-                "the answer repeats {secret}"
-            );
+            assert!(!answer.text().contains(secret), "the answer repeats {secret}");
         }
         secret.push(Marker::address(address));
         secret.push(Marker::text(&mark));
@@ -255,9 +197,7 @@ fn traffic(server: &Server, random: &mut Random) -> (Marker, Vec<Marker>) {
 fn search(folder: &Path, store: &Path, planted: &Marker, secret: &[Marker]) {
     let written = written(folder, store);
     assert!(
-        written
-            .iter()
-            .any(|(name, bytes)| name == "decoded" && planted.found_in(bytes).is_some()),
+        written.iter().any(|(name, bytes)| name == "decoded" && planted.found_in(bytes).is_some()),
         "the search cannot find what is there, so it proves nothing"
     );
     for (name, bytes) in &written {
@@ -272,12 +212,7 @@ fn search(folder: &Path, store: &Path, planted: &Marker, secret: &[Marker]) {
 
 fn start(folder: &Path) -> Server {
     let args = ["--site", "example.com", "--trusted-proxy", "127.0.0.0/8"];
-    Start {
-        folder,
-        args: &args,
-        envs: &[],
-    }
-    .ready()
+    Start { folder, args: &args, envs: &[] }.ready()
 }
 
 #[test]
@@ -304,12 +239,7 @@ fn clause_1_after_a_kill() {
 fn the_search_finds_every_form() {
     let address: IpAddr = "203.0.113.77".parse().unwrap();
     let marker = Marker::address(address);
-    for text in [
-        "client 203.0.113.77:80",
-        "x=cb00714d",
-        "b64 MjAzLjAuMTEzLjc3",
-        "b64 eDIwMy4wLjExMy43Nw==",
-    ] {
+    for text in ["client 203.0.113.77:80", "x=cb00714d", "b64 MjAzLjAuMTEzLjc3", "b64 eDIwMy4wLjExMy43Nw=="] {
         assert!(marker.found_in(text.as_bytes()).is_some(), "{text}");
     }
     assert!(marker.found_in(&[1, 2, 203, 0, 113, 77, 9]).is_some());

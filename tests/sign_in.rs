@@ -26,21 +26,12 @@ async fn try_password(server: &Server, peer: &str, password: &str) -> Answer {
 
 /// The cookie of an answer that signs in, as a browser sends it back.
 fn cookie(answer: &Answer) -> String {
-    answer
-        .header("set-cookie")
-        .split(';')
-        .next()
-        .unwrap()
-        .to_owned()
+    answer.header("set-cookie").split(';').next().unwrap().to_owned()
 }
 
 /// Whether a cookie opens a dashboard.
 async fn opens(server: &Server, cookie: &str) -> bool {
-    match server
-        .send(&format!("GET /example.com\ncookie: {cookie}"))
-        .await
-        .status
-    {
+    match server.send(&format!("GET /example.com\ncookie: {cookie}")).await.status {
         200 => true,
         404 => false,
         other => panic!("a dashboard answered {other}"),
@@ -50,21 +41,13 @@ async fn opens(server: &Server, cookie: &str) -> bool {
 #[tokio::test]
 async fn the_password_signs_in_and_signing_out_ends_it() {
     let server = server().await;
-    assert_eq!(
-        try_password(&server, PEER, "something else").await.status,
-        401
-    );
+    assert_eq!(try_password(&server, PEER, "something else").await.status, 401);
     assert_eq!(try_password(&server, PEER, "").await.status, 401);
     let answer = try_password(&server, PEER, PASSWORD).await;
-    assert_eq!(
-        (answer.status, answer.header("location").as_str()),
-        (303, "/")
-    );
+    assert_eq!((answer.status, answer.header("location").as_str()), (303, "/"));
     let said = answer.header("set-cookie");
     assert!(
-        said.contains("; HttpOnly; SameSite=Lax")
-            && said.contains("; Path=/;")
-            && !said.contains("Secure"),
+        said.contains("; HttpOnly; SameSite=Lax") && said.contains("; Path=/;") && !said.contains("Secure"),
         "{said}"
     );
     let cookie = cookie(&answer);
@@ -72,16 +55,9 @@ async fn the_password_signs_in_and_signing_out_ends_it() {
     assert!(!opens(&server, "passerby=0000").await);
     assert!(!opens(&server, "other=1").await);
 
-    let out = server
-        .send(&format!(
-            "POST /sign-out\nsec-fetch-site: same-origin\ncookie: {cookie}"
-        ))
-        .await;
+    let out = server.send(&format!("POST /sign-out\nsec-fetch-site: same-origin\ncookie: {cookie}")).await;
     assert_eq!(out.status, 303);
-    assert!(
-        !opens(&server, &cookie).await,
-        "a cookie kept from before is worth nothing"
-    );
+    assert!(!opens(&server, &cookie).await, "a cookie kept from before is worth nothing");
 }
 
 #[tokio::test]
@@ -102,13 +78,8 @@ async fn each_sign_in_is_a_new_one_and_ends_by_itself() {
     server.wait_ms(1);
     assert!(!opens(&server, &first).await);
     assert!(!opens(&server, &second).await);
-    signin::forget_ended(&*server.app.store, NOON_MS + signin::SESSION_MS)
-        .await
-        .unwrap();
-    assert_eq!(
-        server.app.store.settings("auth/session/").await.unwrap(),
-        []
-    );
+    signin::forget_ended(&*server.app.store, NOON_MS + signin::SESSION_MS).await.unwrap();
+    assert_eq!(server.app.store.settings("auth/session/").await.unwrap(), []);
 }
 
 #[tokio::test]
@@ -117,53 +88,23 @@ async fn a_link_works_once_in_its_day() {
     let store = &*server.app.store;
     let token = signin::new_link(store, NOON_MS).await.unwrap();
     assert_eq!(
-        server
-            .send(&format!("GET /sign-in?token={}", "0".repeat(64)))
-            .await
-            .status,
+        server.send(&format!("GET /sign-in?token={}", "0".repeat(64))).await.status,
         401,
         "not this one"
     );
     let answer = server.send(&format!("GET /sign-in?token={token}")).await;
     assert_eq!(answer.status, 303);
     assert!(opens(&server, &cookie(&answer)).await);
-    assert_eq!(
-        server
-            .send(&format!("GET /sign-in?token={token}"))
-            .await
-            .status,
-        401,
-        "not twice"
-    );
+    assert_eq!(server.send(&format!("GET /sign-in?token={token}")).await.status, 401, "not twice");
 
     let late = signin::new_link(store, NOON_MS).await.unwrap();
     server.wait_ms(signin::LINK_MS);
-    assert_eq!(
-        server
-            .send(&format!("GET /sign-in?token={late}"))
-            .await
-            .status,
-        401,
-        "not after a day"
-    );
+    assert_eq!(server.send(&format!("GET /sign-in?token={late}")).await.status, 401, "not after a day");
 
     let old = signin::new_link(store, server.app.now_ms()).await.unwrap();
     let new = signin::new_link(store, server.app.now_ms()).await.unwrap();
-    assert_eq!(
-        server
-            .send(&format!("GET /sign-in?token={old}"))
-            .await
-            .status,
-        401,
-        "a new one replaces it"
-    );
-    assert_eq!(
-        server
-            .send(&format!("GET /sign-in?token={new}"))
-            .await
-            .status,
-        303
-    );
+    assert_eq!(server.send(&format!("GET /sign-in?token={old}")).await.status, 401, "a new one replaces it");
+    assert_eq!(server.send(&format!("GET /sign-in?token={new}")).await.status, 303);
 }
 
 #[tokio::test]
@@ -209,27 +150,16 @@ async fn posts_from_other_sites_are_refused() {
         ("sec-fetch-site: none", 303),
         ("sec-fetch-site: cross-site", 403),
         ("sec-fetch-site: same-site", 403),
-        (
-            "sec-fetch-site: cross-site\norigin: http://stats.example\nhost: stats.example",
-            403,
-        ),
+        ("sec-fetch-site: cross-site\norigin: http://stats.example\nhost: stats.example", 403),
         ("origin: http://stats.example\nhost: stats.example", 303),
-        (
-            "origin: https://stats.example:8443\nhost: stats.example:8443",
-            303,
-        ),
+        ("origin: https://stats.example:8443\nhost: stats.example:8443", 303),
         ("origin: http://evil.example\nhost: stats.example", 403),
-        (
-            "origin: http://stats.example.evil.example\nhost: stats.example",
-            403,
-        ),
+        ("origin: http://stats.example.evil.example\nhost: stats.example", 403),
         ("origin: null\nhost: stats.example", 403),
         ("origin: ftp://stats.example\nhost: stats.example", 403),
         ("host: stats.example", 403),
     ] {
-        let answer = server
-            .send(&format!("POST /sign-in\n{headers}\n{form}"))
-            .await;
+        let answer = server.send(&format!("POST /sign-in\n{headers}\n{form}")).await;
         assert_eq!(answer.status, status, "{headers}");
         let answer = server.send(&format!("POST /sign-out\n{headers}")).await;
         assert_eq!(answer.status, status, "sign-out, {headers}");
@@ -249,24 +179,10 @@ async fn guessing_is_slowed_and_the_owner_still_gets_in() {
         }
     }
     assert_eq!(evaluated, 5);
-    assert_eq!(
-        try_password(&server, "192.0.2.1:1", PASSWORD).await.status,
-        429,
-        "not even the right one"
-    );
-    assert_eq!(
-        try_password(&server, "198.51.100.1:1", PASSWORD)
-            .await
-            .status,
-        303,
-        "from another network"
-    );
+    assert_eq!(try_password(&server, "192.0.2.1:1", PASSWORD).await.status, 429, "not even the right one");
+    assert_eq!(try_password(&server, "198.51.100.1:1", PASSWORD).await.status, 303, "from another network");
     server.wait_ms(1000);
-    assert_eq!(
-        try_password(&server, "192.0.2.1:1", PASSWORD).await.status,
-        303,
-        "after the wait"
-    );
+    assert_eq!(try_password(&server, "192.0.2.1:1", PASSWORD).await.status, 303, "after the wait");
 }
 
 #[tokio::test]
@@ -274,47 +190,25 @@ async fn without_a_password_only_links_sign_in() {
     let server = Server::start(WebConfig::default(), None).await;
     assert_eq!(try_password(&server, PEER, "").await.status, 401);
     let token = signin::new_link(&*server.app.store, NOON_MS).await.unwrap();
-    assert_eq!(
-        server
-            .send(&format!("GET /sign-in?token={token}"))
-            .await
-            .status,
-        303
-    );
+    assert_eq!(server.send(&format!("GET /sign-in?token={token}")).await.status, 303);
 }
 
 #[tokio::test]
 async fn the_cookie_is_secure_behind_a_trusted_proxy_that_says_https() {
-    let web = WebConfig {
-        trusted: vec!["10.0.0.0/8".parse().unwrap()],
-        ..WebConfig::default()
-    };
+    let web = WebConfig { trusted: vec!["10.0.0.0/8".parse().unwrap()], ..WebConfig::default() };
     let server = Server::start(web, Some(PASSWORD)).await;
     let post = "POST /sign-in\nsec-fetch-site: same-origin\nx-forwarded-proto: https\ncontent-type: application/x-www-form-urlencoded\n\npassword=passing+by";
     let trusted = server.send_from("10.0.0.1:1", post).await;
     let said = trusted.header("set-cookie");
-    assert!(
-        said.starts_with("__Host-passerby=") && said.ends_with("; Secure"),
-        "{said}"
-    );
+    assert!(said.starts_with("__Host-passerby=") && said.ends_with("; Secure"), "{said}");
     assert!(opens(&server, &cookie(&trusted)).await);
     let stranger = server.send_from(PEER, post).await;
-    assert!(
-        !stranger.header("set-cookie").contains("Secure"),
-        "a stranger's word changes nothing"
-    );
+    assert!(!stranger.header("set-cookie").contains("Secure"), "a stranger's word changes nothing");
 }
 
 #[tokio::test]
 async fn public_dashboards_need_no_sign_in() {
-    let server = Server::start(
-        WebConfig {
-            public: true,
-            ..WebConfig::default()
-        },
-        None,
-    )
-    .await;
+    let server = Server::start(WebConfig { public: true, ..WebConfig::default() }, None).await;
     assert!(opens(&server, "").await);
     assert_eq!(server.send("GET /nowhere.example").await.status, 404);
 }
@@ -331,13 +225,7 @@ async fn strangers_cannot_tell_which_sites_are_here() {
 #[tokio::test]
 async fn every_page_carries_its_guards() {
     let server = server().await;
-    for path in [
-        "/",
-        "/sign-in",
-        "/example.com",
-        "/nowhere.example/a/b/c",
-        "/health",
-    ] {
+    for path in ["/", "/sign-in", "/example.com", "/nowhere.example/a/b/c", "/health"] {
         let answer = server.send(&format!("GET {path}")).await;
         let policy = answer.header("content-security-policy");
         assert!(
@@ -348,10 +236,7 @@ async fn every_page_carries_its_guards() {
         assert!(!policy.contains("unsafe"), "{path}");
         assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
         assert_eq!(answer.header("referrer-policy"), "same-origin", "{path}");
-        assert!(
-            answer.header("cache-control").contains("no-store"),
-            "{path}"
-        );
+        assert!(answer.header("cache-control").contains("no-store"), "{path}");
         assert_eq!(answer.header("access-control-allow-origin"), "", "{path}");
     }
 }
@@ -360,32 +245,11 @@ async fn every_page_carries_its_guards() {
 async fn keys_open_the_api_for_their_site_alone() {
     let server = server().await;
     let store = &*server.app.store;
-    let example = server
-        .app
-        .sites
-        .get("example.com", NOON_MS)
-        .await
-        .unwrap()
-        .unwrap()
-        .id;
-    let one = keys::add(store, "one", Some(example), NOON_MS)
-        .await
-        .unwrap()
-        .unwrap();
-    let all = keys::add(store, "all", None, NOON_MS)
-        .await
-        .unwrap()
-        .unwrap();
-    assert_eq!(
-        keys::add(store, "all", None, NOON_MS).await.unwrap(),
-        None,
-        "a name is taken once"
-    );
-    let wrong_secret = format!(
-        "{}{}",
-        &one[..one.len() - 1],
-        if one.ends_with('0') { '1' } else { '0' }
-    );
+    let example = server.app.sites.get("example.com", NOON_MS).await.unwrap().unwrap().id;
+    let one = keys::add(store, "one", Some(example), NOON_MS).await.unwrap().unwrap();
+    let all = keys::add(store, "all", None, NOON_MS).await.unwrap().unwrap();
+    assert_eq!(keys::add(store, "all", None, NOON_MS).await.unwrap(), None, "a name is taken once");
+    let wrong_secret = format!("{}{}", &one[..one.len() - 1], if one.ends_with('0') { '1' } else { '0' });
     let swapped = format!("{}{}", &one[..20], &all[20..]);
     for (key, site, status) in [
         (one.as_str(), "example.com", 200),
@@ -400,20 +264,12 @@ async fn keys_open_the_api_for_their_site_alone() {
         ("pb_", "example.com", 401),
         ("pb_zzzz_0", "example.com", 401),
     ] {
-        let question =
-            format!(r#"{{"site_id":"{site}","metrics":["visitors"],"date_range":"day"}}"#);
-        let answer = server
-            .send(&format!(
-                "POST /api/v2/query\nauthorization: Bearer {key}\n\n{question}"
-            ))
-            .await;
+        let question = format!(r#"{{"site_id":"{site}","metrics":["visitors"],"date_range":"day"}}"#);
+        let answer =
+            server.send(&format!("POST /api/v2/query\nauthorization: Bearer {key}\n\n{question}")).await;
         assert_eq!(answer.status, status, "{key} for {site}: {}", answer.body);
     }
-    let answer = server
-        .send(&format!(
-            "POST /api/v2/query\nauthorization: Bearer {all}\n\n{{}}"
-        ))
-        .await;
+    let answer = server.send(&format!("POST /api/v2/query\nauthorization: Bearer {all}\n\n{{}}")).await;
     assert_eq!(answer.status, 400);
     assert!(keys::remove(store, "one").await.unwrap());
     assert!(!keys::remove(store, "one").await.unwrap());
@@ -426,26 +282,14 @@ async fn keys_open_the_api_for_their_site_alone() {
 async fn secrets_are_stored_as_hashes() {
     let server = server().await;
     let store = &*server.app.store;
-    let key = keys::add(store, "all", None, NOON_MS)
-        .await
-        .unwrap()
-        .unwrap();
+    let key = keys::add(store, "all", None, NOON_MS).await.unwrap().unwrap();
     let link = signin::new_link(store, NOON_MS).await.unwrap();
     let session = cookie(&try_password(&server, PEER, PASSWORD).await);
-    let secrets = [
-        key.rsplit('_').next().unwrap(),
-        &link,
-        session.split('=').next_back().unwrap(),
-        PASSWORD,
-    ];
+    let secrets = [key.rsplit('_').next().unwrap(), &link, session.split('=').next_back().unwrap(), PASSWORD];
     let settings = store.settings("").await.unwrap();
     assert!(settings.len() >= 5);
     for setting in settings {
-        let text = format!(
-            "{} {}",
-            setting.key,
-            String::from_utf8_lossy(&setting.value)
-        );
+        let text = format!("{} {}", setting.key, String::from_utf8_lossy(&setting.value));
         for secret in secrets {
             assert!(!text.contains(secret), "{} holds a secret", setting.key);
         }

@@ -60,42 +60,23 @@ fn killed() {
     let store = Sqlite::open(Path::new(&file)).unwrap();
     // What is written here survives a kill, though not a power cut: it is how the test knows.
     let answers = Path::new(&file).with_extension("answers");
-    let mut answers = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(answers)
-        .unwrap();
+    let mut answers = OpenOptions::new().create(true).append(true).open(answers).unwrap();
     block_on(async {
         let mut watermark = store.load().await.unwrap().watermark;
         let mut next = watermark + 1;
-        while let Some((last, _)) = store
-            .read_log(next - 1, 1 << 20)
-            .await
-            .unwrap()
-            .flushes
-            .last()
-        {
+        while let Some((last, _)) = store.read_log(next - 1, 1 << 20).await.unwrap().flushes.last() {
             next = last + 1;
         }
         for n in next.. {
             let position = store.append(flush(n)).await.unwrap();
             assert_eq!(position, n);
-            answers
-                .write_all(format!("{position}\n").as_bytes())
-                .unwrap();
+            answers.write_all(format!("{position}\n").as_bytes()).unwrap();
             if n % 5 == 0 {
                 let site = SiteId(1);
                 let bytes = Some(position.to_le_bytes().to_vec());
-                let state = Put::State {
-                    site,
-                    day: Day(1),
-                    bytes: bytes.clone(),
-                };
+                let state = Put::State { site, day: Day(1), bytes: bytes.clone() };
                 let batches = Put::Batches { chunk: 1, bytes };
-                store
-                    .checkpoint(watermark, position, vec![state, batches])
-                    .await
-                    .unwrap();
+                store.checkpoint(watermark, position, vec![state, batches]).await.unwrap();
                 store.trim(watermark).await.unwrap();
                 watermark = position;
             }
@@ -106,15 +87,10 @@ fn killed() {
 #[test]
 fn a_store_killed_at_any_moment_opens_with_all_that_was_answered() {
     let folder = tempfile::tempdir().unwrap();
-    let answers =
-        |file: &Path| fs::read_to_string(file.with_extension("answers")).unwrap_or_default();
+    let answers = |file: &Path| fs::read_to_string(file.with_extension("answers")).unwrap_or_default();
     for (round, moment) in ROUNDS.into_iter().enumerate() {
         // Births need a new store each; the rest goes on with what was killed before.
-        let name = if matches!(moment, After(_)) {
-            round
-        } else {
-            1000
-        };
+        let name = if matches!(moment, After(_)) { round } else { 1000 };
         let file = folder.path().join(format!("{name}.db"));
         let before = answers(&file).lines().count();
         let mut process = Command::new(std::env::current_exe().unwrap())
@@ -127,8 +103,7 @@ fn a_store_killed_at_any_moment_opens_with_all_that_was_answered() {
         match moment {
             After(delay) => sleep(Duration::from_micros(delay * 100)),
             Answered(more) => {
-                while answers(&file).lines().count() < before + more
-                    && process.try_wait().unwrap().is_none()
+                while answers(&file).lines().count() < before + more && process.try_wait().unwrap().is_none()
                 {
                     sleep(Duration::from_micros(100));
                 }
@@ -136,21 +111,14 @@ fn a_store_killed_at_any_moment_opens_with_all_that_was_answered() {
         }
         process.kill().unwrap();
         let end = process.wait().unwrap();
-        assert_eq!(
-            end.code(),
-            None,
-            "it was killed, and did not fail by itself"
-        );
+        assert_eq!(end.code(), None, "it was killed, and did not fail by itself");
         check(&file);
     }
 }
 
 fn check(file: &Path) {
     let answers = fs::read_to_string(file.with_extension("answers")).unwrap_or_default();
-    let answered = answers
-        .lines()
-        .last()
-        .map_or(0, |line| line.parse::<u64>().unwrap());
+    let answered = answers.lines().last().map_or(0, |line| line.parse::<u64>().unwrap());
     let store = Sqlite::open(file).unwrap();
     block_on(async {
         let checkpoint = store.load().await.unwrap();
@@ -170,13 +138,7 @@ fn check(file: &Path) {
             assert_eq!(bytes, flush(position), "what was appended, whole");
             next += 1;
         }
-        assert!(
-            next > answered,
-            "{answered} was answered, the log ends before {next}"
-        );
-        assert!(
-            next <= answered + 2,
-            "one append was under way, but the log goes on to {next}"
-        );
+        assert!(next > answered, "{answered} was answered, the log ends before {next}");
+        assert!(next <= answered + 2, "one append was under way, but the log goes on to {next}");
     });
 }

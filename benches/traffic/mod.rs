@@ -33,9 +33,7 @@ pub fn day(events: usize, visitors: usize, seed: u64) -> impl Iterator<Item = Ba
     }
     moments.sort_unstable();
     let world = World::new();
-    moments
-        .into_iter()
-        .map(move |moment| world.batch(moment, seed))
+    moments.into_iter().map(move |moment| world.batch(moment, seed))
 }
 
 /// The same, all at once.
@@ -47,21 +45,14 @@ pub fn batches(events: usize, visitors: usize, seed: u64) -> Vec<Batch> {
 /// received close together, and hardly any two are of one visitor.
 pub fn flushes(flushes: usize, size: usize, seed: u64) -> Vec<Vec<Batch>> {
     // The events of twenty flushes, dealt out in turn.
-    let all = batches(
-        flushes.max(20) * size,
-        (flushes.max(20) * size / 3).max(1),
-        seed,
-    );
+    let all = batches(flushes.max(20) * size, (flushes.max(20) * size / 3).max(1), seed);
     let mut dealt = vec![Vec::with_capacity(size); flushes.max(20)];
     let n = dealt.len();
     for (i, mut batch) in all.into_iter().enumerate() {
         // Twenty events a millisecond at the fullest: about what one process can append.
         let moved = MIDNIGHT_MS + 36_000_000 + i as i64 / 20 - batch.received_ms;
         batch.received_ms += moved;
-        batch
-            .events
-            .iter_mut()
-            .for_each(|event| event.at_ms += moved);
+        batch.events.iter_mut().for_each(|event| event.at_ms += moved);
         dealt[i % n].push(batch);
     }
     dealt.truncate(flushes);
@@ -86,12 +77,7 @@ fn plan(moments: &mut Vec<Moment>, visitor: u32, mut share: usize, seed: u64) {
         let steps = (1 + (random.unit() * random.unit() * 9.0) as usize).min(share);
         let mut at_ms = time_of_day(&mut random);
         for step in 0..steps {
-            moments.push(Moment {
-                at_ms: at_ms as u32,
-                visitor,
-                visit,
-                step: step as u16,
-            });
+            moments.push(Moment { at_ms: at_ms as u32, visitor, visit, step: step as u16 });
             at_ms = (at_ms + 2_000.0 + random.exponential(45_000.0)).min(86_399_000.0);
         }
         share -= steps;
@@ -103,11 +89,7 @@ fn plan(moments: &mut Vec<Moment>, visitor: u32, mut share: usize, seed: u64) {
 fn time_of_day(random: &mut Random) -> f64 {
     loop {
         let at = random.unit();
-        let busy = 0.15
-            + 0.85
-                * (std::f64::consts::PI * (at - 0.125).clamp(0.0, 1.0))
-                    .sin()
-                    .powi(2);
+        let busy = 0.15 + 0.85 * (std::f64::consts::PI * (at - 0.125).clamp(0.0, 1.0)).sin().powi(2);
         if random.unit() < busy {
             return at * 86_399_000.0;
         }
@@ -144,18 +126,14 @@ impl World {
     fn batch(&self, moment: Moment, seed: u64) -> Batch {
         let who = &mut Random::of(seed, u64::from(moment.visitor), 2);
         let (country, language, cities) = COUNTRIES[self.country_rank.draw(who)];
-        let (region, city) = cities
-            .split('|')
-            .nth(self.city_rank.draw(who))
-            .and_then(|c| c.split_once(' '))
-            .unwrap();
+        let (region, city) =
+            cities.split('|').nth(self.city_rank.draw(who)).and_then(|c| c.split_once(' ')).unwrap();
         let place = Place {
             country: country.into(),
             region: format!("{country}-{region}").into(),
             city: format!("{city}, {country}").into(),
         };
-        let (class, browser, browser_version, system, system_version) =
-            DEVICES[self.device_rank.draw(who)];
+        let (class, browser, browser_version, system, system_version) = DEVICES[self.device_rank.draw(who)];
         let device = Device {
             class: class.into(),
             browser: browser.into(),
@@ -164,14 +142,8 @@ impl World {
             system_version: format!("{system} {system_version}").into(),
         };
         let language = if who.unit() < 0.1 { "en" } else { language }.into();
-        let visitor = NonZeroU64::new(who.next() | 1)
-            .map(Visitor)
-            .filter(|_| who.unit() > 0.04);
-        let hostname = if who.unit() < 0.97 {
-            "www.northwind-books.com"
-        } else {
-            "northwind-books.com"
-        };
+        let visitor = NonZeroU64::new(who.next() | 1).map(Visitor).filter(|_| who.unit() > 0.04);
+        let hostname = if who.unit() < 0.97 { "www.northwind-books.com" } else { "northwind-books.com" };
 
         let event_seed = u64::from(moment.visit) << 32 | u64::from(moment.step);
         let random = &mut Random::of(seed ^ event_seed, u64::from(moment.visitor), 3);
@@ -183,11 +155,7 @@ impl World {
             u if u < 0.4 => Kind::Engagement,
             _ => Kind::PageView,
         };
-        let origin = if moment.step == 0 {
-            self.origin(random)
-        } else {
-            Origin::default()
-        };
+        let origin = if moment.step == 0 { self.origin(random) } else { Origin::default() };
         let age_ms = match kind {
             Kind::PageView => random.exponential(12.0),
             _ => random.exponential(2_500.0).min(10_000.0),
@@ -219,11 +187,7 @@ impl World {
         Batch {
             id: random.next(),
             received_ms,
-            sent_ms: if random.unit() < 0.02 {
-                random.exponential(20_000.0) as u32
-            } else {
-                0
-            },
+            sent_ms: if random.unit() < 0.02 { random.exponential(20_000.0) as u32 } else { 0 },
             site: SiteId(0x6a09_e667_f3bc_c908),
             day: DAY,
             visitor,
@@ -250,11 +214,9 @@ impl World {
                 origin.referrer = referrer.clone();
             }
             _ => {
-                let (source, channel, medium, campaign, content) =
-                    CAMPAIGNS[random.below(CAMPAIGNS.len())];
+                let (source, channel, medium, campaign, content) = CAMPAIGNS[random.below(CAMPAIGNS.len())];
                 (origin.source, origin.channel) = (source.into(), channel.into());
-                (origin.utm_source, origin.utm_medium) =
-                    (source.to_lowercase().into(), medium.into());
+                (origin.utm_source, origin.utm_medium) = (source.to_lowercase().into(), medium.into());
                 (origin.utm_campaign, origin.utm_content) = (campaign.into(), content.into());
                 if medium == "cpc" {
                     origin.referrer = "google.com".into();
@@ -268,36 +230,15 @@ impl World {
     fn custom(&self, event: &mut Event, random: &mut Random) {
         let prop = |key: &str, value: String| (Text::from(key), Text::from(value));
         let (name, props) = match random.below(4) {
-            0 => (
-                "Signup",
-                vec![prop(
-                    "plan",
-                    ["free", "team", "business"][random.below(3)].into(),
-                )],
-            ),
-            1 => (
-                "Download",
-                vec![prop(
-                    "file",
-                    format!("{}-{}.pdf", word(random), word(random)),
-                )],
-            ),
+            0 => ("Signup", vec![prop("plan", ["free", "team", "business"][random.below(3)].into())]),
+            1 => ("Download", vec![prop("file", format!("{}-{}.pdf", word(random), word(random)))]),
             2 => (
                 "Outbound Link: Click",
-                vec![prop(
-                    "url",
-                    format!("https://{}.org/{}", word(random), word(random)),
-                )],
+                vec![prop("url", format!("https://{}.org/{}", word(random), word(random)))],
             ),
             _ => {
                 let size = ["paperback", "hardcover", "ebook"][random.below(3)].into();
-                (
-                    "Add to Cart",
-                    vec![
-                        prop("format", size),
-                        prop("position", random.below(12).to_string()),
-                    ],
-                )
+                ("Add to Cart", vec![prop("format", size), prop("position", random.below(12).to_string())])
             }
         };
         event.name = name.into();
@@ -312,11 +253,7 @@ fn width(class: &str, who: &mut Random) -> i64 {
         "Tablet" => [820, 768, 810, 834, 1024, 1180, 800, 744],
         _ => [390, 393, 412, 360, 414, 384, 375, 430],
     };
-    if who.unit() < 0.75 {
-        usual[who.below(8)]
-    } else {
-        320 + who.below(1600) as i64
-    }
+    if who.unit() < 0.75 { usual[who.below(8)] } else { 320 + who.below(1600) as i64 }
 }
 
 fn word(random: &mut Random) -> &'static str {
@@ -325,17 +262,8 @@ fn word(random: &mut Random) -> &'static str {
 
 /// A path as sites have them; the first ones are the usual front pages.
 fn page(rank: usize, random: &mut Random) -> Text {
-    let front = [
-        "/",
-        "/pricing",
-        "/blog",
-        "/docs",
-        "/about",
-        "/shop/bestsellers",
-        "/contact",
-        "/search",
-        "/login",
-    ];
+    let front =
+        ["/", "/pricing", "/blog", "/docs", "/about", "/shop/bestsellers", "/contact", "/search", "/login"];
     if let Some(page) = front.get(rank) {
         return Text::from(*page);
     }
@@ -345,18 +273,8 @@ fn page(rank: usize, random: &mut Random) -> Text {
     };
     match random.below(10) {
         0..4 => format!("/blog/{}", slug(random, 2, 6)),
-        4 => format!(
-            "/{}/{:02}/{}",
-            2019 + random.below(7),
-            1 + random.below(12),
-            slug(random, 2, 5)
-        ),
-        5 | 6 => format!(
-            "/shop/{}/{}-{}",
-            word(random),
-            slug(random, 1, 3),
-            1000 + random.below(9000)
-        ),
+        4 => format!("/{}/{:02}/{}", 2019 + random.below(7), 1 + random.below(12), slug(random, 2, 5)),
+        5 | 6 => format!("/shop/{}/{}-{}", word(random), slug(random, 1, 3), 1000 + random.below(9000)),
         7 | 8 => format!("/docs/{}/{}", word(random), slug(random, 1, 2)),
         _ => format!("/tag/{}", word(random)),
     }
@@ -368,13 +286,7 @@ fn referrer(random: &mut Random) -> Text {
     match random.below(3) {
         0 => format!("{}{}.{end}", word(random), word(random)),
         1 => format!("{}.{}.{end}/{}", word(random), word(random), word(random)),
-        _ => format!(
-            "{}-{}.{end}/{}/{}",
-            word(random),
-            word(random),
-            word(random),
-            random.below(5000)
-        ),
+        _ => format!("{}-{}.{end}/{}/{}", word(random), word(random), word(random), random.below(5000)),
     }
     .into()
 }
@@ -385,8 +297,7 @@ struct Random(u64);
 impl Random {
     /// A sequence of its own for each triple.
     fn of(seed: u64, of: u64, what: u64) -> Random {
-        let mut random =
-            Random(seed ^ of.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ what.rotate_left(40));
+        let mut random = Random(seed ^ of.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ what.rotate_left(40));
         random.next();
         random
     }
@@ -425,15 +336,11 @@ impl Zipf {
             sum += (rank as f64).powf(-power);
             sum
         });
-        Zipf {
-            sums: sums.collect(),
-        }
+        Zipf { sums: sums.collect() }
     }
 
     fn draw(&self, random: &mut Random) -> usize {
         let at = random.unit() * self.sums.last().copied().unwrap_or(0.0);
-        self.sums
-            .partition_point(|sum| *sum <= at)
-            .min(self.sums.len() - 1)
+        self.sums.partition_point(|sum| *sum <= at).min(self.sums.len() - 1)
     }
 }

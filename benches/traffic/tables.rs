@@ -7,11 +7,7 @@ pub const SOURCES: [(&str, &str, &str); 18] = [
     ("DuckDuckGo", "Organic Search", "duckduckgo.com"),
     ("Facebook", "Organic Social", "facebook.com"),
     ("X (Twitter)", "Organic Social", "t.co"),
-    (
-        "Reddit",
-        "Organic Social",
-        "reddit.com/r/books/comments/1kq2v7z",
-    ),
+    ("Reddit", "Organic Social", "reddit.com/r/books/comments/1kq2v7z"),
     ("Hacker News", "Referral", "news.ycombinator.com/item"),
     ("LinkedIn", "Organic Social", "linkedin.com/feed"),
     ("GitHub", "Referral", "github.com/northwind/catalogue"),
@@ -28,43 +24,13 @@ pub const SOURCES: [(&str, &str, &str); 18] = [
 
 /// (source, channel, medium, campaign, content).
 pub const CAMPAIGNS: [(&str, &str, &str, &str, &str); 8] = [
-    (
-        "Newsletter",
-        "Email",
-        "email",
-        "summer-reading-list-2025",
-        "header",
-    ),
+    ("Newsletter", "Email", "email", "summer-reading-list-2025", "header"),
     ("Newsletter", "Email", "email", "weekly-24", ""),
     ("Newsletter", "Email", "email", "weekly-25", "footer-link"),
-    (
-        "Google",
-        "Paid Search",
-        "cpc",
-        "brand_eu_2025q2",
-        "variant-a",
-    ),
-    (
-        "Google",
-        "Paid Search",
-        "cpc",
-        "novels_generic",
-        "variant-b",
-    ),
-    (
-        "Facebook",
-        "Paid Social",
-        "paid",
-        "retargeting_june",
-        "carousel-3",
-    ),
-    (
-        "Instagram",
-        "Paid Social",
-        "paid",
-        "retargeting_june",
-        "story-1",
-    ),
+    ("Google", "Paid Search", "cpc", "brand_eu_2025q2", "variant-a"),
+    ("Google", "Paid Search", "cpc", "novels_generic", "variant-b"),
+    ("Facebook", "Paid Social", "paid", "retargeting_june", "carousel-3"),
+    ("Instagram", "Paid Social", "paid", "retargeting_june", "story-1"),
     ("Partner", "Affiliates", "affiliate", "bookclub", ""),
 ];
 
@@ -154,16 +120,8 @@ pub const COUNTRIES: [(&str, &str, &str); 30] = [
         "fr",
         "IDF Paris|ARA Lyon|PAC Marseille|OCC Toulouse|PDL Nantes|NAQ Bordeaux|GES Strasbourg|HDF Lille",
     ),
-    (
-        "AT",
-        "de",
-        "9 Vienna|6 Graz|4 Linz|5 Salzburg|7 Innsbruck|2 Klagenfurt|4 Wels|3 St. Pölten",
-    ),
-    (
-        "CH",
-        "de",
-        "ZH Zurich|GE Geneva|BS Basel|BE Bern|VD Lausanne|ZH Winterthur|LU Lucerne|SG St. Gallen",
-    ),
+    ("AT", "de", "9 Vienna|6 Graz|4 Linz|5 Salzburg|7 Innsbruck|2 Klagenfurt|4 Wels|3 St. Pölten"),
+    ("CH", "de", "ZH Zurich|GE Geneva|BS Basel|BE Bern|VD Lausanne|ZH Winterthur|LU Lucerne|SG St. Gallen"),
     (
         "NL",
         "nl",
@@ -174,21 +132,9 @@ pub const COUNTRIES: [(&str, &str, &str); 30] = [
         "en",
         "KA Bengaluru|MH Mumbai|DL New Delhi|TN Chennai|TG Hyderabad|MH Pune|WB Kolkata|GJ Ahmedabad",
     ),
-    (
-        "IT",
-        "it",
-        "25 Milan|62 Rome|72 Naples|21 Turin|45 Bologna|52 Florence|82 Palermo|34 Verona",
-    ),
-    (
-        "ES",
-        "es",
-        "MD Madrid|CT Barcelona|VC Valencia|AN Seville|PV Bilbao|AN Málaga|AR Zaragoza|MC Murcia",
-    ),
-    (
-        "PL",
-        "pl",
-        "14 Warsaw|12 Krakow|02 Wroclaw|30 Poznan|22 Gdansk|10 Lodz|24 Katowice|06 Lublin",
-    ),
+    ("IT", "it", "25 Milan|62 Rome|72 Naples|21 Turin|45 Bologna|52 Florence|82 Palermo|34 Verona"),
+    ("ES", "es", "MD Madrid|CT Barcelona|VC Valencia|AN Seville|PV Bilbao|AN Málaga|AR Zaragoza|MC Murcia"),
+    ("PL", "pl", "14 Warsaw|12 Krakow|02 Wroclaw|30 Poznan|22 Gdansk|10 Lodz|24 Katowice|06 Lublin"),
     (
         "CA",
         "en",
@@ -204,11 +150,7 @@ pub const COUNTRIES: [(&str, &str, &str); 30] = [
         "en",
         "NSW Sydney|VIC Melbourne|QLD Brisbane|WA Perth|SA Adelaide|ACT Canberra|QLD Gold Coast|TAS Hobart",
     ),
-    (
-        "SE",
-        "sv",
-        "AB Stockholm|O Gothenburg|M Malmo|C Uppsala|E Linköping|T Örebro|U Västerås|AC Umeå",
-    ),
+    ("SE", "sv", "AB Stockholm|O Gothenburg|M Malmo|C Uppsala|E Linköping|T Örebro|U Västerås|AC Umeå"),
     (
         "BE",
         "nl",
@@ -219,46 +161,18 @@ pub const COUNTRIES: [(&str, &str, &str); 30] = [
         "cs",
         "10 Prague|64 Brno|80 Ostrava|32 Pilsen|51 Liberec|71 Olomouc|31 České Budějovice|53 Pardubice",
     ),
-    (
-        "DK",
-        "da",
-        "84 Copenhagen|82 Aarhus|83 Odense|81 Aalborg|83 Esbjerg|82 Randers|83 Kolding|82 Horsens",
-    ),
-    (
-        "JP",
-        "ja",
-        "13 Tokyo|27 Osaka|14 Yokohama|23 Nagoya|01 Sapporo|40 Fukuoka|28 Kobe|26 Kyoto",
-    ),
+    ("DK", "da", "84 Copenhagen|82 Aarhus|83 Odense|81 Aalborg|83 Esbjerg|82 Randers|83 Kolding|82 Horsens"),
+    ("JP", "ja", "13 Tokyo|27 Osaka|14 Yokohama|23 Nagoya|01 Sapporo|40 Fukuoka|28 Kobe|26 Kyoto"),
     (
         "NO",
         "nb",
         "03 Oslo|46 Bergen|50 Trondheim|11 Stavanger|30 Drammen|42 Kristiansand|55 Tromsø|30 Sandvika",
     ),
-    (
-        "FI",
-        "fi",
-        "18 Helsinki|18 Espoo|11 Tampere|18 Vantaa|19 Turku|14 Oulu|08 Jyväskylä|15 Kuopio",
-    ),
-    (
-        "PT",
-        "pt",
-        "11 Lisbon|13 Porto|03 Braga|06 Coimbra|08 Faro|15 Setúbal|01 Aveiro|10 Leiria",
-    ),
-    (
-        "IE",
-        "en",
-        "L Dublin|M Cork|C Galway|M Limerick|M Waterford|L Drogheda|L Dundalk|L Swords",
-    ),
-    (
-        "UA",
-        "uk",
-        "30 Kyiv|46 Lviv|63 Kharkiv|51 Odesa|12 Dnipro|05 Vinnytsia|23 Zaporizhzhia|53 Poltava",
-    ),
-    (
-        "TR",
-        "tr",
-        "34 Istanbul|06 Ankara|35 Izmir|16 Bursa|07 Antalya|01 Adana|27 Gaziantep|42 Konya",
-    ),
+    ("FI", "fi", "18 Helsinki|18 Espoo|11 Tampere|18 Vantaa|19 Turku|14 Oulu|08 Jyväskylä|15 Kuopio"),
+    ("PT", "pt", "11 Lisbon|13 Porto|03 Braga|06 Coimbra|08 Faro|15 Setúbal|01 Aveiro|10 Leiria"),
+    ("IE", "en", "L Dublin|M Cork|C Galway|M Limerick|M Waterford|L Drogheda|L Dundalk|L Swords"),
+    ("UA", "uk", "30 Kyiv|46 Lviv|63 Kharkiv|51 Odesa|12 Dnipro|05 Vinnytsia|23 Zaporizhzhia|53 Poltava"),
+    ("TR", "tr", "34 Istanbul|06 Ankara|35 Izmir|16 Bursa|07 Antalya|01 Adana|27 Gaziantep|42 Konya"),
     (
         "MX",
         "es",
@@ -274,16 +188,8 @@ pub const COUNTRIES: [(&str, &str, &str); 30] = [
         "ro",
         "B Bucharest|CJ Cluj-Napoca|TM Timișoara|IS Iași|CT Constanța|BV Brașov|DJ Craiova|SB Sibiu",
     ),
-    (
-        "HU",
-        "hu",
-        "BU Budapest|HB Debrecen|CS Szeged|BA Pécs|BZ Miskolc|GS Győr|SZ Nyíregyháza|BK Kecskemét",
-    ),
-    (
-        "GR",
-        "el",
-        "I Athens|B Thessaloniki|G Patras|M Heraklion|E Larissa|E Volos|D Ioannina|A Kavala",
-    ),
+    ("HU", "hu", "BU Budapest|HB Debrecen|CS Szeged|BA Pécs|BZ Miskolc|GS Győr|SZ Nyíregyháza|BK Kecskemét"),
+    ("GR", "el", "I Athens|B Thessaloniki|G Patras|M Heraklion|E Larissa|E Volos|D Ioannina|A Kavala"),
 ];
 
 /// Words of paths, hosts and files.

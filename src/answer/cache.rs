@@ -22,11 +22,8 @@ pub struct Stamp {
 const ROW: usize = 128;
 
 fn cells_bytes(rollup: &Rollup) -> usize {
-    let texts = rollup
-        .cells
-        .iter()
-        .filter(|(value, _)| value.is_heap_allocated())
-        .map(|(value, _)| value.len());
+    let texts =
+        rollup.cells.iter().filter(|(value, _)| value.is_heap_allocated()).map(|(value, _)| value.len());
     size_of_val(&rollup.cells[..]) + texts.sum::<usize>()
 }
 
@@ -72,16 +69,10 @@ impl Cache {
     /// Keeps what was read for `missing`. What does not fit any more makes room for it all.
     pub fn put(&mut self, stamp: Stamp, site: SiteId, missing: &Wanted, read: &[Found]) {
         let days: usize = missing.values().map(|days| time::len(days) as usize).sum();
-        let bytes = (days + read.len()) * ROW
-            + read
-                .iter()
-                .map(|found| cells_bytes(&found.rollup))
-                .sum::<usize>();
+        let bytes =
+            (days + read.len()) * ROW + read.iter().map(|found| cells_bytes(&found.rollup)).sum::<usize>();
         if stamp != self.stamp || self.bytes + bytes > CACHE_BYTES {
-            *self = Cache {
-                stamp,
-                ..Cache::default()
-            };
+            *self = Cache { stamp, ..Cache::default() };
         }
         if bytes > CACHE_BYTES {
             return;
@@ -92,10 +83,7 @@ impl Cache {
             }
         }
         for found in read {
-            let units = self
-                .rollups
-                .entry((site, found.dim, found.day))
-                .or_default();
+            let units = self.rollups.entry((site, found.dim, found.day)).or_default();
             units.push((found.unit, found.rollup.clone()));
         }
         self.bytes += bytes;
@@ -110,25 +98,11 @@ mod tests {
     use passerby_engine::rollup::Counts;
 
     const SITE: SiteId = SiteId(1);
-    const NOW: Stamp = Stamp {
-        epoch: 1,
-        revision: 1,
-    };
+    const NOW: Stamp = Stamp { epoch: 1, revision: 1 };
 
     fn found(unit: Unit, day: i32, value: &str) -> Found {
-        let cells = vec![(
-            Text::from(value),
-            Counts {
-                visits: 1,
-                ..Counts::default()
-            },
-        )];
-        Found {
-            unit,
-            day: Day(day),
-            dim: Dim::Page,
-            rollup: Arc::new(Rollup { cells }),
-        }
+        let cells = vec![(Text::from(value), Counts { visits: 1, ..Counts::default() })];
+        Found { unit, day: Day(day), dim: Dim::Page, rollup: Arc::new(Rollup { cells }) }
     }
 
     fn pages(first: i32, last: i32) -> Wanted {
@@ -138,13 +112,9 @@ mod tests {
     /// `day value` of what is known, and the days that have to be read.
     fn get(cache: &Cache, stamp: Stamp, site: SiteId, first: i32, last: i32) -> String {
         let (found, missing) = cache.get(stamp, site, &pages(first, last));
-        let known: Vec<String> = found
-            .iter()
-            .map(|f| format!("{} {}", f.day.0, f.rollup.cells[0].0))
-            .collect();
-        let missing = missing
-            .get(&Dim::Page)
-            .map(|days| format!("{}..{}", days.start().0, days.end().0));
+        let known: Vec<String> =
+            found.iter().map(|f| format!("{} {}", f.day.0, f.rollup.cells[0].0)).collect();
+        let missing = missing.get(&Dim::Page).map(|days| format!("{}..{}", days.start().0, days.end().0));
         format!("{} | {}", known.join(", "), missing.unwrap_or_default())
     }
 
@@ -152,12 +122,7 @@ mod tests {
     fn days_are_known_read_or_forgotten() {
         let mut cache = Cache::default();
         assert_eq!(get(&cache, NOW, SITE, 1, 9), " | 1..9");
-        cache.put(
-            NOW,
-            SITE,
-            &pages(3, 5),
-            &[found(LIVE, 3, "/"), found(7, 3, "/a"), found(LIVE, 5, "/b")],
-        );
+        cache.put(NOW, SITE, &pages(3, 5), &[found(LIVE, 3, "/"), found(7, 3, "/a"), found(LIVE, 5, "/b")]);
         // Day 4 is known to have nothing.
         assert_eq!(get(&cache, NOW, SITE, 3, 5), "3 /, 3 /a, 5 /b | ");
         assert_eq!(get(&cache, NOW, SITE, 4, 8), "5 /b | 6..8");

@@ -21,11 +21,7 @@ struct Told {
 
 impl Told {
     fn new(go: usize) -> Arc<Told> {
-        Arc::new(Told {
-            log: Mutex::default(),
-            go: Semaphore::new(go),
-            fail: AtomicBool::new(false),
-        })
+        Arc::new(Told { log: Mutex::default(), go: Semaphore::new(go), fail: AtomicBool::new(false) })
     }
 
     fn log(&self) -> Vec<String> {
@@ -36,14 +32,8 @@ impl Told {
 /// The batches' ids and the drops of a flush.
 fn show(bytes: &[u8]) -> String {
     let flush = block::decode_flush(bytes).unwrap();
-    let ids = flush
-        .blocks
-        .iter()
-        .flat_map(|block| block.batches.iter().map(|batch| batch.id.to_string()));
-    let drops = flush
-        .dropped
-        .iter()
-        .map(|d| format!("-{} {}", d.count, d.reason.name()));
+    let ids = flush.blocks.iter().flat_map(|block| block.batches.iter().map(|batch| batch.id.to_string()));
+    let drops = flush.dropped.iter().map(|d| format!("-{} {}", d.count, d.reason.name()));
     ids.chain(drops).collect::<Vec<_>>().join(" ")
 }
 
@@ -75,23 +65,13 @@ impl Store for Told {
     async fn trim(&self, _: Position) -> Result<()> {
         unavailable()
     }
-    async fn rollups(
-        &self,
-        _: SiteId,
-        _: &[Dim],
-        _: RangeInclusive<Day>,
-    ) -> Result<Vec<StoredRollup>> {
+    async fn rollups(&self, _: SiteId, _: &[Dim], _: RangeInclusive<Day>) -> Result<Vec<StoredRollup>> {
         unavailable()
     }
     async fn days(&self, _: SiteId) -> Result<Option<(Day, Day)>> {
         unavailable()
     }
-    async fn segments(
-        &self,
-        _: SiteId,
-        _: Unit,
-        _: RangeInclusive<Day>,
-    ) -> Result<Vec<(Day, u32, Vec<u8>)>> {
+    async fn segments(&self, _: SiteId, _: Unit, _: RangeInclusive<Day>) -> Result<Vec<(Day, u32, Vec<u8>)>> {
         unavailable()
     }
     async fn unit_rows(&self, _: SiteId, _: Unit) -> Result<(Vec<(Day, Dim)>, Vec<(Day, u32)>)> {
@@ -151,12 +131,7 @@ fn batch(id: u64) -> Batch {
 }
 
 fn drops(reason: Reason, count: u32) -> Dropped {
-    Dropped {
-        site: SiteId(1),
-        day: Day(20_254),
-        reason,
-        count,
-    }
+    Dropped { site: SiteId(1), day: Day(20_254), reason, count }
 }
 
 fn spawn(committer: &Committer, id: u64) -> JoinHandle<Result<()>> {
@@ -247,11 +222,7 @@ async fn after_a_large_flush_the_next_gathers_for_two_milliseconds_or_until_it_i
             request.await.unwrap().unwrap();
         }
     }
-    assert_eq!(
-        start.elapsed(),
-        GATHER,
-        "as many as last time are enough at once"
-    );
+    assert_eq!(start.elapsed(), GATHER, "as many as last time are enough at once");
 }
 
 #[tokio::test(start_paused = true)]
@@ -262,10 +233,7 @@ async fn a_failed_append_is_said_to_all_and_not_tried_again() {
     let requests: Vec<_> = (1..=3).map(|id| spawn(&committer, id)).collect();
     for request in requests {
         let error = request.await.unwrap().unwrap_err();
-        assert_eq!(
-            (error.kind, &*error.message),
-            (Kind::Unavailable, "the disk is full")
-        );
+        assert_eq!((error.kind, &*error.message), (Kind::Unavailable, "the disk is full"));
     }
     store.fail.store(false, Ordering::Relaxed);
     tokio::time::sleep(Duration::from_secs(3600)).await;
@@ -296,11 +264,7 @@ async fn drops_ride_along_merged_or_go_alone_after_ten_seconds() {
     }
     committer.dropped(drops(Reason::Bot, u32::MAX - 1));
     committer.dropped(drops(Reason::BadUrl, 2));
-    assert_eq!(
-        committer.desk.room().dropped.len(),
-        2,
-        "a flood takes no memory"
-    );
+    assert_eq!(committer.desk.room().dropped.len(), 2, "a flood takes no memory");
     committer.append(vec![batch(1)]).await.unwrap();
     assert_eq!(store.log(), ["1 -2 bad_url -4294967295 bot"]);
 
@@ -352,20 +316,13 @@ async fn too_much_is_refused_at_once_and_harms_nothing_that_waits() {
     };
     let mut waiting = 0;
     let refused = loop {
-        match committer
-            .desk
-            .room()
-            .enter(vec![large(waiting)], &committer.desk.knock)
-        {
+        match committer.desk.room().enter(vec![large(waiting)], &committer.desk.knock) {
             Ok(_) => waiting += 1,
             Err(e) => break e,
         }
     };
     assert_eq!(refused.kind, Kind::Unavailable);
-    assert!(
-        (40..80).contains(&waiting),
-        "{waiting} of about 0.25 MB fit into 16 MB"
-    );
+    assert!((40..80).contains(&waiting), "{waiting} of about 0.25 MB fit into 16 MB");
 }
 
 #[tokio::test(start_paused = true)]
@@ -383,10 +340,7 @@ async fn closing_appends_what_waits_and_refuses_what_comes() {
     });
     settle().await;
     assert!(!closing.is_finished());
-    assert_eq!(
-        spawn(&committer, 3).await.unwrap().unwrap_err().kind,
-        Kind::Unavailable
-    );
+    assert_eq!(spawn(&committer, 3).await.unwrap().unwrap_err().kind, Kind::Unavailable);
     store.go.add_permits(1000);
     closing.await.unwrap();
     first.await.unwrap().unwrap();
@@ -414,19 +368,10 @@ async fn nobody_waits_for_a_loop_that_is_gone() {
     let (send, receive) = std::sync::mpsc::channel();
     // Its runtime ends under it.
     std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        send.send(runtime.block_on(async { Committer::start(Told::new(1)) }))
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        send.send(runtime.block_on(async { Committer::start(Told::new(1)) })).unwrap();
     });
-    let committer = tokio::task::spawn_blocking(move || receive.recv().unwrap())
-        .await
-        .unwrap();
+    let committer = tokio::task::spawn_blocking(move || receive.recv().unwrap()).await.unwrap();
     committer.close().await;
-    assert_eq!(
-        committer.append(vec![batch(1)]).await.unwrap_err().kind,
-        Kind::Unavailable
-    );
+    assert_eq!(committer.append(vec![batch(1)]).await.unwrap_err().kind, Kind::Unavailable);
 }

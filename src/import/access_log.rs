@@ -93,9 +93,7 @@ pub fn parse(line: &[u8]) -> Result<Request<'_>, Refusal> {
     let (request, rest) = quoted(rest).ok_or(Refusal::CutOff)?;
     let (method, target) = request_line(request).ok_or(Refusal::NoRequest)?;
     let (status, rest) = word(rest);
-    let status = number(status, 3, 3)
-        .filter(|n| (100..=599).contains(n))
-        .ok_or(Refusal::NoStatus)?;
+    let status = number(status, 3, 3).filter(|n| (100..=599).contains(n)).ok_or(Refusal::NoStatus)?;
     // How many bytes, or `-`.
     let (_, rest) = word(rest);
     // A line may end anywhere from here on: the request is known, and what is left of a field is taken for it.
@@ -180,10 +178,7 @@ pub fn page_view<'a>(request: &'a Request) -> Result<&'a str, NoView> {
 
 /// The path and query of a target, which a proxy's log may hold as a whole address.
 fn origin_form(target: &str) -> &str {
-    let Some((_, rest)) = target
-        .split_once("://")
-        .filter(|_| !target.starts_with('/'))
-    else {
+    let Some((_, rest)) = target.split_once("://").filter(|_| !target.starts_with('/')) else {
         return target;
     };
     rest.find('/').map_or("/", |at| &rest[at..])
@@ -192,12 +187,7 @@ fn origin_form(target: &str) -> &str {
 /// The next word, and what follows it.
 fn word(bytes: &[u8]) -> (&[u8], &[u8]) {
     let bytes = bytes.trim_ascii_start();
-    bytes.split_at(
-        bytes
-            .iter()
-            .position(|&b| b == b' ' || b == b'\t')
-            .unwrap_or(bytes.len()),
-    )
+    bytes.split_at(bytes.iter().position(|&b| b == b' ' || b == b'\t').unwrap_or(bytes.len()))
 }
 
 fn address(word: &[u8]) -> Option<IpAddr> {
@@ -208,42 +198,24 @@ fn address(word: &[u8]) -> Option<IpAddr> {
 /// The time in brackets and what follows it, from the request's quote on.
 fn time(bytes: &[u8]) -> Result<(i64, &[u8]), Refusal> {
     const FORM: usize = "[17/May/2015:10:05:03 +0000]".len();
-    let end = bytes
-        .windows(3)
-        .position(|three| three == b"] \"")
-        .ok_or(Refusal::NoTime)?
-        + 1;
+    let end = bytes.windows(3).position(|three| three == b"] \"").ok_or(Refusal::NoTime)? + 1;
     let bracketed = end.checked_sub(FORM).map(|start| &bytes[start..end]);
-    let inner = bracketed
-        .and_then(|it| it.strip_prefix(b"[")?.strip_suffix(b"]"))
-        .ok_or(Refusal::NoTime)?;
+    let inner = bracketed.and_then(|it| it.strip_prefix(b"[")?.strip_suffix(b"]")).ok_or(Refusal::NoTime)?;
     let at_ms = unix_ms(inner).ok_or(Refusal::BadTime)?;
     Ok((at_ms, &bytes[end..]))
 }
 
 /// `17/May/2015:10:05:03 +0000` in Unix milliseconds.
 fn unix_ms(text: &[u8]) -> Option<i64> {
-    const MONTHS: [&[u8]; 12] = [
-        b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov",
-        b"Dec",
-    ];
+    const MONTHS: [&[u8]; 12] =
+        [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
     let text: &[u8; 26] = text.try_into().ok()?;
-    let marks = [
-        (2, b'/'),
-        (6, b'/'),
-        (11, b':'),
-        (14, b':'),
-        (17, b':'),
-        (20, b' '),
-    ];
+    let marks = [(2, b'/'), (6, b'/'), (11, b':'), (14, b':'), (17, b':'), (20, b' ')];
     if marks.iter().any(|&(at, mark)| text[at] != mark) {
         return None;
     }
     let two = |at: usize| number(&text[at..at + 2], 2, 2);
-    let month = MONTHS
-        .iter()
-        .position(|name| name.eq_ignore_ascii_case(&text[3..6]))?
-        + 1;
+    let month = MONTHS.iter().position(|name| name.eq_ignore_ascii_case(&text[3..6]))? + 1;
     let year = number(&text[7..11], 4, 4)?;
     // A leap second is the second before.
     let second = two(18)?.min(59);
@@ -274,8 +246,8 @@ fn quoted(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 /// `GET /path HTTP/1.1`: method and target. A target may hold spaces; HTTP/0.9 has no version.
 fn request_line(request: &[u8]) -> Option<(&[u8], &[u8])> {
     let (method, rest) = word(request);
-    let is_method = (1..=20).contains(&method.len())
-        && method.iter().all(|b| b.is_ascii_uppercase() || *b == b'-');
+    let is_method =
+        (1..=20).contains(&method.len()) && method.iter().all(|b| b.is_ascii_uppercase() || *b == b'-');
     let rest = rest.trim_ascii();
     let version = rest.windows(6).rposition(|six| six == b" HTTP/");
     let target = version.map_or(rest, |at| rest[..at].trim_ascii());
@@ -315,11 +287,7 @@ fn hex(digit: u8) -> Option<u8> {
 /// A number of so many digits.
 fn number(digits: &[u8], min: usize, max: usize) -> Option<u32> {
     let fits = (min..=max).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit);
-    fits.then(|| {
-        digits
-            .iter()
-            .fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0'))
-    })
+    fits.then(|| digits.iter().fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0')))
 }
 
 #[cfg(test)]

@@ -98,10 +98,7 @@ fn reader(file: &Path, read: BytesRead) -> io::Result<Box<dyn BufRead>> {
     let whole = io::Cursor::new(start).chain(plain);
     Ok(match is_gzip {
         // Rotated logs are often several gzip members, one after the other.
-        true => Box::new(BufReader::with_capacity(
-            MAX_LINE,
-            MultiGzDecoder::new(whole),
-        )),
+        true => Box::new(BufReader::with_capacity(MAX_LINE, MultiGzDecoder::new(whole))),
         false => Box::new(whole),
     })
 }
@@ -208,33 +205,13 @@ mod tests {
 
     #[test]
     fn a_huge_line_is_skipped_and_not_held() {
-        let huge = [
-            &b"a\n"[..],
-            &vec![b'x'; 3 * MAX_LINE],
-            b"\nb\n",
-            &vec![b'y'; MAX_LINE],
-            b"\n",
-        ]
-        .concat();
+        let huge = [&b"a\n"[..], &vec![b'x'; 3 * MAX_LINE], b"\nb\n", &vec![b'y'; MAX_LINE], b"\n"].concat();
         let (all, hash) = lines(&[&huge]);
         assert_eq!(
-            (
-                all.len(),
-                &all[0][..],
-                &all[1][..],
-                &all[2][..],
-                all[3].len()
-            ),
+            (all.len(), &all[0][..], &all[1][..], &all[2][..], all[3].len()),
             (4, "a", "...", "b", MAX_LINE)
         );
-        let other = [
-            &b"a\n"[..],
-            &vec![b'z'; 3 * MAX_LINE],
-            b"\nb\n",
-            &vec![b'y'; MAX_LINE],
-            b"\n",
-        ]
-        .concat();
+        let other = [&b"a\n"[..], &vec![b'z'; 3 * MAX_LINE], b"\nb\n", &vec![b'y'; MAX_LINE], b"\n"].concat();
         assert_ne!(lines(&[&other]).1, hash, "what is skipped is hashed");
     }
 
@@ -243,10 +220,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let missing = folder.path().join("missing.log");
         let error = Lines::open(&[missing], BytesRead::default()).err().unwrap();
-        assert!(
-            format!("{error:#}").contains("missing.log cannot be opened"),
-            "{error:#}"
-        );
+        assert!(format!("{error:#}").contains("missing.log cannot be opened"), "{error:#}");
 
         let whole = gzip(b"one\ntwo\n");
         let file = folder.path().join("cut.gz");
@@ -259,9 +233,6 @@ mod tests {
                 Err(error) => break format!("{error:#}"),
             }
         };
-        assert!(
-            error.contains("cut.gz cannot be read to its end"),
-            "{error}"
-        );
+        assert!(error.contains("cut.gz cannot be read to its end"), "{error}");
     }
 }

@@ -95,11 +95,7 @@ pub async fn run(
     };
     let name = |file: &PathBuf| match lines::is_stdin(file) {
         true => "standard input".to_owned(),
-        false => file
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned(),
+        false => file.file_name().unwrap_or_default().to_string_lossy().into_owned(),
     };
     let entry = Entry {
         imported_ms: now_ms,
@@ -112,10 +108,7 @@ pub async fn run(
     };
     let mut puts = puts(site, id, days);
     let value = serde_json::to_vec(&entry).context("the import's entry cannot be written")?;
-    puts.push(Put::Setting {
-        key: key(site, id),
-        value: Some(value),
-    });
+    puts.push(Put::Setting { key: key(site, id), value: Some(value) });
     publish(store, puts).await?;
     Ok(Outcome::Imported(id, entry))
 }
@@ -148,10 +141,7 @@ fn read(
 /// An import's id: the first 8 bytes of a hash over the site's id and the hash of the log's text; never 0, which
 /// is the live unit.
 fn id(site: SiteId, text: &[u8; 32]) -> UnitId {
-    let digest = Sha256::new()
-        .chain_update(site.0.to_le_bytes())
-        .chain_update(text)
-        .finalize();
+    let digest = Sha256::new().chain_update(site.0.to_le_bytes()).chain_update(text).finalize();
     let first: [u8; 8] = std::array::from_fn(|i| digest[i]);
     u64::from_le_bytes(first).max(1)
 }
@@ -160,29 +150,12 @@ fn puts(site: SiteId, unit: UnitId, days: BTreeMap<Day, Finished>) -> Vec<Put> {
     let mut puts = Vec::new();
     for (day, finished) in days {
         for (dim, bytes) in finished.rollups {
-            puts.push(Put::Rollup {
-                site,
-                unit,
-                day,
-                dim,
-                bytes: Some(bytes),
-            });
+            puts.push(Put::Rollup { site, unit, day, dim, bytes: Some(bytes) });
         }
         if let Some(bytes) = finished.segment {
-            puts.push(Put::Segment {
-                site,
-                unit,
-                day,
-                part: 0,
-                bytes: Some(bytes),
-            });
+            puts.push(Put::Segment { site, unit, day, part: 0, bytes: Some(bytes) });
         }
-        puts.push(Put::Daily {
-            site,
-            unit,
-            day,
-            totals: Some(finished.totals),
-        });
+        puts.push(Put::Daily { site, unit, day, totals: Some(finished.totals) });
     }
     puts
 }
@@ -204,14 +177,10 @@ async fn publish(store: &dyn Store, puts: Vec<Put>) -> store::Result<()> {
 pub async fn list(store: &dyn Store) -> Result<Vec<(SiteId, UnitId, Entry)>> {
     let mut all = Vec::new();
     for setting in store.settings("import/").await? {
-        let ids = setting
-            .key
-            .strip_prefix("import/")
-            .and_then(|ids| ids.split_once('/'));
+        let ids = setting.key.strip_prefix("import/").and_then(|ids| ids.split_once('/'));
         let hex = |text: &str| u64::from_str_radix(text, 16).ok();
         let ids = ids.and_then(|(site, id)| Some((SiteId(hex(site)?), hex(id)?)));
-        let (site, id) =
-            ids.with_context(|| format!("the setting {} is not an import's", setting.key))?;
+        let (site, id) = ids.with_context(|| format!("the setting {} is not an import's", setting.key))?;
         all.push((site, id, entry(&setting)?));
     }
     Ok(all)
@@ -219,11 +188,7 @@ pub async fn list(store: &dyn Store) -> Result<Vec<(SiteId, UnitId, Entry)>> {
 
 /// Takes an import out again: all its rows and its entry. None if it is not here.
 pub async fn remove(store: &dyn Store, id: UnitId) -> Result<Option<(SiteId, Entry)>> {
-    let Some((site, _, entry)) = list(store)
-        .await?
-        .into_iter()
-        .find(|(_, unit, _)| *unit == id)
-    else {
+    let Some((site, _, entry)) = list(store).await?.into_iter().find(|(_, unit, _)| *unit == id) else {
         return Ok(None);
     };
     let (rollups, segments) = store.unit_rows(site, id).await?;
@@ -231,30 +196,10 @@ pub async fn remove(store: &dyn Store, id: UnitId) -> Result<Option<(SiteId, Ent
     let mut days: Vec<Day> = rollups.iter().map(|(day, _)| *day).collect();
     days.dedup();
     let mut puts: Vec<Put> = Vec::new();
-    puts.extend(rollups.into_iter().map(|(day, dim)| Put::Rollup {
-        site,
-        unit,
-        day,
-        dim,
-        bytes: None,
-    }));
-    puts.extend(segments.into_iter().map(|(day, part)| Put::Segment {
-        site,
-        unit,
-        day,
-        part,
-        bytes: None,
-    }));
-    puts.extend(days.into_iter().map(|day| Put::Daily {
-        site,
-        unit,
-        day,
-        totals: None,
-    }));
-    puts.push(Put::Setting {
-        key: key(site, id),
-        value: None,
-    });
+    puts.extend(rollups.into_iter().map(|(day, dim)| Put::Rollup { site, unit, day, dim, bytes: None }));
+    puts.extend(segments.into_iter().map(|(day, part)| Put::Segment { site, unit, day, part, bytes: None }));
+    puts.extend(days.into_iter().map(|day| Put::Daily { site, unit, day, totals: None }));
+    puts.push(Put::Setting { key: key(site, id), value: None });
     publish(store, puts).await?;
     Ok(Some((site, entry)))
 }

@@ -15,10 +15,7 @@ impl Progress {
     /// For these files on standard error. How much there is to read is known unless one is standard input.
     pub fn new(files: &[PathBuf], read: BytesRead) -> Progress {
         if !std::io::stderr().is_terminal() {
-            return Progress {
-                bar: ProgressBar::hidden(),
-                read,
-            };
+            return Progress { bar: ProgressBar::hidden(), read };
         }
         let size = |file: &PathBuf| std::fs::metadata(file).map_or(0, |about| about.len());
         let all_files = !files.iter().any(|file| is_stdin(file));
@@ -27,13 +24,9 @@ impl Progress {
                 ProgressBar::new(files.iter().map(size).sum()),
                 "{bar:40} {bytes} of {total_bytes}, {eta} left",
             ),
-            false => (
-                ProgressBar::no_length(),
-                "{spinner} {bytes} read, {bytes_per_sec}",
-            ),
+            false => (ProgressBar::no_length(), "{spinner} {bytes} read, {bytes_per_sec}"),
         };
-        let style =
-            ProgressStyle::with_template(form).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let style = ProgressStyle::with_template(form).unwrap_or_else(|_| ProgressStyle::default_bar());
         bar.set_style(style);
         Progress { bar, read }
     }

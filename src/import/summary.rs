@@ -23,11 +23,8 @@ pub fn summary(outcome: &Outcome, domain: &str) -> String {
         }
         Outcome::Nothing(tally) => {
             let lines = grouped(tally.lines);
-            writeln!(
-                text,
-                "Not one page view in {lines} lines: nothing was imported."
-            )
-            .and_then(|()| tables(&mut text, tally))
+            writeln!(text, "Not one page view in {lines} lines: nothing was imported.")
+                .and_then(|()| tables(&mut text, tally))
         }
     };
     text
@@ -36,24 +33,11 @@ pub fn summary(outcome: &Outcome, domain: &str) -> String {
 fn imported(text: &mut String, id: UnitId, entry: &Entry, domain: &str) -> std::fmt::Result {
     let Entry { first, last, .. } = entry;
     let days = last.0 - first.0 + 1;
-    let days = if days == 1 {
-        "1 day".into()
-    } else {
-        format!("{} days", grouped(days as u64))
-    };
-    writeln!(
-        text,
-        "Imported {} into {domain} as {id:016x}.",
-        entry.files.join(", ")
-    )?;
+    let days = if days == 1 { "1 day".into() } else { format!("{} days", grouped(days as u64)) };
+    writeln!(text, "Imported {} into {domain} as {id:016x}.", entry.files.join(", "))?;
     writeln!(text, "  {first} to {last}, {days}")?;
     row(text, entry.tally.pageviews, "page views", "")?;
-    row(
-        text,
-        entry.visitors.max(0) as u64,
-        "visitors",
-        "sum of the days",
-    )?;
+    row(text, entry.visitors.max(0) as u64, "visitors", "sum of the days")?;
     row(text, entry.tally.lines, "lines read", "")?;
     tables(text, &entry.tally)?;
     let period = Period::Custom(entry.days()).to_url();
@@ -73,8 +57,7 @@ fn table(text: &mut String, heading: &str, counts: &BTreeMap<String, u64>) -> st
     writeln!(text, "{heading}")?;
     let mut rows: Vec<_> = counts.iter().collect();
     rows.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
-    rows.into_iter()
-        .try_for_each(|(name, count)| row(text, *count, name, Tally::meaning(name)))
+    rows.into_iter().try_for_each(|(name, count)| row(text, *count, name, Tally::meaning(name)))
 }
 
 fn row(text: &mut String, count: u64, name: &str, meaning: &str) -> std::fmt::Result {
@@ -102,10 +85,7 @@ mod tests {
     use passerby_engine::event::Day;
 
     fn counts(counts: &[(&str, u64)]) -> BTreeMap<String, u64> {
-        counts
-            .iter()
-            .map(|(name, count)| (name.to_string(), *count))
-            .collect()
+        counts.iter().map(|(name, count)| (name.to_string(), *count)).collect()
     }
 
     #[test]
@@ -149,11 +129,7 @@ mod tests {
             `passerby import remove 00000000000000ab` takes it out again.
         "#]]
         .assert_eq(&shown(Outcome::AlreadyHere(0xab, entry)));
-        let nothing = Tally {
-            lines: 3,
-            refused: counts(&[("no_address", 3)]),
-            ..Tally::default()
-        };
+        let nothing = Tally { lines: 3, refused: counts(&[("no_address", 3)]), ..Tally::default() };
         expect![[r#"
             Not one page view in 3 lines: nothing was imported.
             Could not be read:

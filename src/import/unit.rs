@@ -67,10 +67,7 @@ pub struct Finished {
 impl<'a> Unit<'a> {
     /// `max_state`: how many bytes the open days may take, [`MAX_STATE`] but for tests.
     pub fn new(rules: &'a RulesInTime, tables: &'a Tables, max_state: usize) -> Result<Unit<'a>> {
-        let mut key = BatchKey {
-            key: [0; 16],
-            fresh: 0,
-        };
+        let mut key = BatchKey { key: [0; 16], fresh: 0 };
         getrandom::fill(&mut key.key).context("the system's random generator does not answer")?;
         Ok(Unit {
             rules,
@@ -113,9 +110,7 @@ impl<'a> Unit<'a> {
     }
 
     fn view(&mut self, request: &Request, target: &str) -> Result<()> {
-        let in_force = self
-            .rules
-            .partition_point(|(from_ms, _)| *from_ms <= request.at_ms);
+        let in_force = self.rules.partition_point(|(from_ms, _)| *from_ms <= request.at_ms);
         let (_, rules) = &self.rules[in_force.saturating_sub(1)];
         let day = time::local(&rules.zone, request.at_ms).day;
         if self.finished.contains_key(&day) {
@@ -133,23 +128,10 @@ impl<'a> Unit<'a> {
             place: None,
         };
         let salts = self.salts.of(day)?;
-        let enriched = enrich::events(
-            &hits,
-            rules,
-            salts,
-            &peer,
-            self.tables,
-            request.at_ms,
-            &self.key,
-        );
+        let enriched = enrich::events(&hits, rules, salts, &peer, self.tables, request.at_ms, &self.key);
         for (_, reason) in enriched.dropped {
             self.tally.drop(reason);
-            self.dropped.push(Dropped {
-                site: rules.id,
-                day,
-                reason,
-                count: 1,
-            });
+            self.dropped.push(Dropped { site: rules.id, day, reason, count: 1 });
         }
         for batch in enriched.batches {
             self.tally.pageviews += batch.events.len() as u64;
@@ -170,19 +152,11 @@ impl<'a> Unit<'a> {
         // No line is sent again: there is nothing to remember.
         self.state.batches = Remembered::default();
         for key in changed {
-            let Some(day) = self
-                .state
-                .days
-                .get_mut(&key)
-                .filter(|day| day.fresh.len() >= PART_EVENTS)
-            else {
+            let Some(day) = self.state.days.get_mut(&key).filter(|day| day.fresh.len() >= PART_EVENTS) else {
                 continue;
             };
             if let Some(part) = day.take_part() {
-                self.parts
-                    .entry(key.1)
-                    .or_default()
-                    .push(segment::encode_part(&part));
+                self.parts.entry(key.1).or_default().push(segment::encode_part(&part));
             }
         }
         while self.state.bytes() > self.max_state && self.state.days.len() > 1 {
@@ -213,11 +187,7 @@ fn hits(rules: &Rules, target: &str, referrer: &str) -> Hits {
     let hit = Hit {
         index: 0,
         kind: Kind::PageView,
-        url: Text::from(format!(
-            "https://{}{}",
-            rules.domain,
-            cut(target, MAX_TARGET)
-        )),
+        url: Text::from(format!("https://{}{}", rules.domain, cut(target, MAX_TARGET))),
         referrer: cut(referrer, MAX_TARGET).into(),
         age_ms: 0,
         hash_mode: false,
@@ -230,11 +200,7 @@ fn hits(rules: &Rules, target: &str, referrer: &str) -> Hits {
         numbers: Vec::new(),
     };
     // Like Plausible's event it carries nothing to tell a retry by.
-    Hits {
-        form: Form::Plausible,
-        hits: vec![hit],
-        ..Hits::default()
-    }
+    Hits { form: Form::Plausible, hits: vec![hit], ..Hits::default() }
 }
 
 /// The text, or as much of it as fits into so many bytes.
@@ -246,34 +212,22 @@ fn cut(text: &str, max: usize) -> &str {
 fn finish(day: &DayState, parts: &[Vec<u8>]) -> Finished {
     // What was encoded a moment ago decodes; were it not to, that would be a fault of the codec, and the cells,
     // which do not come from the parts, are right all the same.
-    let parts: Vec<_> = parts
-        .iter()
-        .filter_map(|bytes| segment::decode_part(bytes).ok())
-        .collect();
+    let parts: Vec<_> = parts.iter().filter_map(|bytes| segment::decode_part(bytes).ok()).collect();
     let segment = freeze(day, &parts);
     let rollup = |dim| Some((dim, day.rollup(dim))).filter(|(_, rollup)| !rollup.cells.is_empty());
     let rollups = Dim::TABLE.iter().filter_map(|row| rollup(row.dim));
-    let totals = day
-        .rollup(Dim::Total)
-        .cells
-        .first()
-        .map_or(Counts::default(), |(_, counts)| *counts);
+    let totals = day.rollup(Dim::Total).cells.first().map_or(Counts::default(), |(_, counts)| *counts);
     Finished {
         totals,
-        rollups: rollups
-            .map(|(dim, rollup)| (dim, rollup.encode()))
-            .collect(),
+        rollups: rollups.map(|(dim, rollup)| (dim, rollup.encode())).collect(),
         segment: (!segment.events.events.is_empty()).then(|| segment::encode(&segment)),
     }
 }
 
 /// The days of a unit with page views, first to last; None without any.
 pub fn span(days: &BTreeMap<Day, Finished>) -> Option<RangeInclusive<Day>> {
-    let viewed: BTreeSet<Day> = days
-        .iter()
-        .filter(|(_, day)| day.totals.pageviews > 0)
-        .map(|(day, _)| *day)
-        .collect();
+    let viewed: BTreeSet<Day> =
+        days.iter().filter(|(_, day)| day.totals.pageviews > 0).map(|(day, _)| *day).collect();
     Some(*viewed.first()?..=*viewed.last()?)
 }
 
@@ -290,8 +244,7 @@ impl Salts {
             Entry::Occupied(salt) => Ok(&salt.into_mut()[..]),
             Entry::Vacant(empty) => {
                 let salt = empty.insert(Box::new([(day, [0; 16])]));
-                getrandom::fill(&mut salt[0].1)
-                    .context("the system's random generator does not answer")?;
+                getrandom::fill(&mut salt[0].1).context("the system's random generator does not answer")?;
                 Ok(&salt[..])
             }
         }
@@ -343,8 +296,7 @@ mod tests {
             }
         }
         // One more for the first day, at the end.
-        unit.line(b"192.0.2.0 - - [01/Jan/2020:23:59:59 +0000] \"GET /last HTTP/1.1\" 200 1")
-            .unwrap();
+        unit.line(b"192.0.2.0 - - [01/Jan/2020:23:59:59 +0000] \"GET /last HTTP/1.1\" 200 1").unwrap();
         unit.finish()
     }
 
@@ -353,10 +305,7 @@ mod tests {
         let views = PART_EVENTS as u32 + 3 * FLUSH_EVENTS as u32;
         let (days, tally) = unit(1, views, MAX_STATE);
         let (_, day) = days.first_key_value().unwrap();
-        assert_eq!(
-            (tally.pageviews, day.totals.pageviews),
-            (u64::from(views) + 1, i64::from(views) + 1)
-        );
+        assert_eq!((tally.pageviews, day.totals.pageviews), (u64::from(views) + 1, i64::from(views) + 1));
         assert_eq!(day.totals.visitors, 3);
         let segment = segment::decode(day.segment.as_deref().unwrap()).unwrap();
         assert_eq!(segment.events.events.len() as u32, views + 1);
@@ -370,9 +319,7 @@ mod tests {
         let (some, tally) = unit(4, views, 1);
         assert_eq!(tally.dropped.get(super::super::tally::DAY_CLOSED), Some(&1));
         let totals = |days: &BTreeMap<Day, Finished>| -> Vec<(i64, i64)> {
-            days.values()
-                .map(|day| (day.totals.pageviews, day.totals.visitors))
-                .collect()
+            days.values().map(|day| (day.totals.pageviews, day.totals.visitors)).collect()
         };
         let n = i64::from(views);
         assert_eq!(totals(&all), [(n + 1, 3), (n, 3), (n, 3), (n, 3)]);

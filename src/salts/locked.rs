@@ -27,12 +27,7 @@ pub(super) struct Locked {
 impl Locked {
     /// Maps the first region at once, so that it is known from the start whether memory can be locked.
     pub(super) fn new() -> Locked {
-        let mut locked = Locked {
-            regions: Vec::new(),
-            free: Vec::new(),
-            used: 0,
-            unlocked: None,
-        };
+        let mut locked = Locked { regions: Vec::new(), free: Vec::new(), used: 0, unlocked: None };
         locked.grow();
         locked
     }
@@ -64,10 +59,7 @@ impl Locked {
     /// A copy; the caller overwrites it.
     pub(super) fn get(&self, slot: Slot) -> Salt {
         let region = self.regions.get(slot.0 / REGION);
-        region
-            .and_then(|region| region.salts().get(slot.0 % REGION))
-            .copied()
-            .unwrap_or_default()
+        region.and_then(|region| region.salts().get(slot.0 % REGION)).copied().unwrap_or_default()
     }
 
     /// Overwrites a salt and gives its place to the next.
@@ -79,10 +71,7 @@ impl Locked {
     }
 
     fn place(&mut self, slot: Slot) -> Option<&mut Salt> {
-        self.regions
-            .get_mut(slot.0 / REGION)?
-            .salts_mut()
-            .get_mut(slot.0 % REGION)
+        self.regions.get_mut(slot.0 / REGION)?.salts_mut().get_mut(slot.0 % REGION)
     }
 
     fn grow(&mut self) -> bool {
@@ -123,9 +112,8 @@ impl Region {
         let lock = unsafe { mlock(start, REGION_BYTES) };
         #[cfg(target_os = "linux")]
         // SAFETY: as above; the advice changes nothing that can be seen from within.
-        let lock = lock.and(unsafe {
-            rustix::mm::madvise(start, REGION_BYTES, rustix::mm::Advice::LinuxDontDump)
-        });
+        let lock =
+            lock.and(unsafe { rustix::mm::madvise(start, REGION_BYTES, rustix::mm::Advice::LinuxDontDump) });
         Ok((region, lock))
     }
 
@@ -159,25 +147,15 @@ mod tests {
     #[test]
     fn places_are_kept_wiped_and_given_again() {
         let mut locked = Locked::new();
-        let salts: Vec<Salt> = (0..3000u32)
-            .map(|n| (u128::from(n) + 1).to_le_bytes())
-            .collect();
+        let salts: Vec<Salt> = (0..3000u32).map(|n| (u128::from(n) + 1).to_le_bytes()).collect();
         let slots: Vec<Slot> = salts.iter().map(|salt| locked.add(salt).unwrap()).collect();
-        assert!(
-            slots
-                .iter()
-                .zip(&salts)
-                .all(|(slot, salt)| locked.get(*slot) == *salt)
-        );
+        assert!(slots.iter().zip(&salts).all(|(slot, salt)| locked.get(*slot) == *salt));
         assert_eq!(locked.regions.len(), 3);
         locked.wipe(slots[7]);
         assert_eq!(locked.get(slots[7]), Salt::default());
         assert_eq!(locked.add(&[9; 16]), Some(slots[7]));
         locked.put(slots[7], &[8; 16]);
-        assert_eq!(
-            (locked.get(slots[7]), locked.get(slots[8])),
-            ([8; 16], salts[8])
-        );
+        assert_eq!((locked.get(slots[7]), locked.get(slots[8])), ([8; 16], salts[8]));
     }
 
     /// What the system says about the mapping: locked (lo) and not dumped (dd).
@@ -190,9 +168,7 @@ mod tests {
         let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
         let mut within = false;
         let flags = maps.lines().find(|line| {
-            let range = line
-                .split_once(' ')
-                .and_then(|(range, _)| range.split_once('-'));
+            let range = line.split_once(' ').and_then(|(range, _)| range.split_once('-'));
             let number = |text: &str| usize::from_str_radix(text, 16).ok();
             if let Some((start, end)) = range.and_then(|(a, z)| number(a).zip(number(z))) {
                 within = (start..end).contains(&ours);

@@ -1,7 +1,9 @@
 //! The file through which processes on one store share salts, and through which a restart finds them again.
 //!
-//!     "passerby salts 1" and zeros, 64 bytes
-//!     slots of 64 bytes:  check | site | day | begins ms | ends ms | salt (16) | zeros (8)
+//! ```text
+//! "passerby salts 1" and zeros, 64 bytes
+//! slots of 64 bytes:  check | site | day | begins ms | ends ms | salt (16) | zeros (8)
+//! ```
 //!
 //! Numbers are 8 bytes, little-endian. A slot of zeros is free. A slot is written by one call and overwritten
 //! in place, so that no old salt stays anywhere in the file, and a kill harms one slot at most: the check
@@ -103,11 +105,7 @@ impl Shared {
             return Err(None);
         }
         let hash = Sha256::digest(store.as_os_str().as_encoded_bytes());
-        let hash: String = hash
-            .iter()
-            .take(8)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let hash: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
         let path = folder.join(format!("passerby-salts-{hash}"));
         let file = open_ours(&path)?;
         Ok(Shared { file, path })
@@ -125,11 +123,7 @@ impl Shared {
             self.file = open_ours(&self.path).ok()?;
             self.grab()?;
         }
-        let mut open = Open {
-            file: &self.file,
-            bytes: Zeroizing::default(),
-            free: Vec::new(),
-        };
+        let mut open = Open { file: &self.file, bytes: Zeroizing::default(), free: Vec::new() };
         open.load().ok()?;
         Some(open)
     }
@@ -164,11 +158,7 @@ pub(super) struct Open<'a> {
 
 impl Open<'_> {
     fn load(&mut self) -> std::io::Result<()> {
-        let size = self
-            .file
-            .metadata()?
-            .len()
-            .min(((MOST_SLOTS + 1) * SLOT) as u64) as usize;
+        let size = self.file.metadata()?.len().min(((MOST_SLOTS + 1) * SLOT) as u64) as usize;
         self.bytes = Zeroizing::new(vec![0; size]);
         self.file.read_exact_at(&mut self.bytes, 0)?;
         let mut head = [0; SLOT];
@@ -238,29 +228,21 @@ impl Drop for Open<'_> {
 
 /// Opens or makes a file that is ours and nobody else's.
 fn open_ours(path: &Path) -> Result<File, Option<&'static str>> {
-    let flags =
-        OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let not_ours = Some("the file for them in the tmpfs is not ours");
     let file = File::from(open(path, flags, Mode::RUSR | Mode::WUSR).map_err(|_| not_ours)?);
     let about = fstat(&file).map_err(|_| not_ours)?;
     let regular = rustix::fs::FileType::from_raw_mode(about.st_mode).is_file();
-    let private = Mode::from_raw_mode(about.st_mode)
-        .intersection(Mode::RWXG | Mode::RWXO)
-        .is_empty();
+    let private = Mode::from_raw_mode(about.st_mode).intersection(Mode::RWXG | Mode::RWXO).is_empty();
     let mine = about.st_uid == rustix::process::geteuid().as_raw();
-    if regular && private && mine && about.st_nlink == 1 {
-        Ok(file)
-    } else {
-        Err(not_ours)
-    }
+    if regular && private && mine && about.st_nlink == 1 { Ok(file) } else { Err(not_ours) }
 }
 
 /// Whether a folder's files are memory (which without swap never reaches a disk).
 #[cfg(target_os = "linux")]
 fn is_memory(folder: &Path) -> bool {
     // TMPFS_MAGIC and RAMFS_MAGIC of linux/magic.h.
-    rustix::fs::statfs(folder)
-        .is_ok_and(|about| matches!(about.f_type as u32, 0x0102_1994 | 0x8584_58f6))
+    rustix::fs::statfs(folder).is_ok_and(|about| matches!(about.f_type as u32, 0x0102_1994 | 0x8584_58f6))
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -274,7 +256,7 @@ fn is_safe(folder: &Path) -> bool {
         return false;
     };
     let mode = Mode::from_raw_mode(about.st_mode);
-    let ours = about.st_uid == rustix::process::geteuid().as_raw()
-        && !mode.intersects(Mode::WGRP | Mode::WOTH);
+    let ours =
+        about.st_uid == rustix::process::geteuid().as_raw() && !mode.intersects(Mode::WGRP | Mode::WOTH);
     ours || mode.contains(Mode::SVTX)
 }

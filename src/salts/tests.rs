@@ -18,11 +18,7 @@ fn tmpfs() -> TempDir {
 }
 
 fn open(folder: &TempDir) -> Salts {
-    Salts::open(
-        Path::new("/some/passerby.db"),
-        &[folder.path().into()],
-        no_swap,
-    )
+    Salts::open(Path::new("/some/passerby.db"), &[folder.path().into()], no_swap)
 }
 
 fn alone() -> Salts {
@@ -45,10 +41,7 @@ fn file(salts: &Salts) -> PathBuf {
 }
 
 fn holds(file: &Path, salt: &Salt) -> bool {
-    fs::read(file)
-        .unwrap()
-        .windows(16)
-        .any(|bytes| bytes == salt)
+    fs::read(file).unwrap().windows(16).any(|bytes| bytes == salt)
 }
 
 /// The days and, by letters in the order they were first seen, the salts.
@@ -69,72 +62,25 @@ fn a_salt_lives_a_local_day_and_thirty_minutes() {
     // Each zone: one salt a day; until 00:30 the one before too; a day of 23, 24, 25 hours; a half-hour zone;
     // a zone whose summer time begins at midnight, so that its day begins at 01:00.
     let table = [
-        (
-            "UTC",
-            "2025-06-01T23:59:59Z",
-            "2025-06-02T00:00:00Z",
-            "2025-06-02T00:30:00Z",
-        ),
-        (
-            "Asia/Kolkata",
-            "2025-06-02T18:29:59Z",
-            "2025-06-02T18:30:00Z",
-            "2025-06-02T19:00:00Z",
-        ),
-        (
-            "Australia/Eucla",
-            "2025-06-02T15:14:59Z",
-            "2025-06-02T15:15:00Z",
-            "2025-06-02T15:45:00Z",
-        ),
-        (
-            "Europe/Berlin",
-            "2025-03-30T21:59:59Z",
-            "2025-03-30T22:00:00Z",
-            "2025-03-30T22:30:00Z",
-        ),
-        (
-            "Europe/Berlin",
-            "2025-10-26T22:59:59Z",
-            "2025-10-26T23:00:00Z",
-            "2025-10-26T23:30:00Z",
-        ),
-        (
-            "America/Asuncion",
-            "2023-10-01T03:59:59Z",
-            "2023-10-01T04:00:00Z",
-            "2023-10-01T04:30:00Z",
-        ),
-        (
-            "Africa/Cairo",
-            "2025-04-24T21:59:59Z",
-            "2025-04-24T22:00:00Z",
-            "2025-04-24T22:30:00Z",
-        ),
+        ("UTC", "2025-06-01T23:59:59Z", "2025-06-02T00:00:00Z", "2025-06-02T00:30:00Z"),
+        ("Asia/Kolkata", "2025-06-02T18:29:59Z", "2025-06-02T18:30:00Z", "2025-06-02T19:00:00Z"),
+        ("Australia/Eucla", "2025-06-02T15:14:59Z", "2025-06-02T15:15:00Z", "2025-06-02T15:45:00Z"),
+        ("Europe/Berlin", "2025-03-30T21:59:59Z", "2025-03-30T22:00:00Z", "2025-03-30T22:30:00Z"),
+        ("Europe/Berlin", "2025-10-26T22:59:59Z", "2025-10-26T23:00:00Z", "2025-10-26T23:30:00Z"),
+        ("America/Asuncion", "2023-10-01T03:59:59Z", "2023-10-01T04:00:00Z", "2023-10-01T04:30:00Z"),
+        ("Africa/Cairo", "2025-04-24T21:59:59Z", "2025-04-24T22:00:00Z", "2025-04-24T22:30:00Z"),
     ];
     for (name, before, midnight, after) in table {
         let (salts, zone, mut seen) = (alone(), zone(name), Vec::new());
         let mut found = |at_ms| show(&mut seen, &salts.for_site(SITE, &zone, at_ms));
         let today = time::local(&zone, at(before)).day;
         let next = Day(today.0 + 1);
-        assert_eq!(
-            found(at(before) - 10 * HOUR),
-            format!("{today} A"),
-            "{name}"
-        );
+        assert_eq!(found(at(before) - 10 * HOUR), format!("{today} A"), "{name}");
         assert_eq!(found(at(before)), format!("{today} A"), "{name}");
         assert_eq!(salts.next_wipe_ms(), Some(at(after)), "{name}");
-        assert_eq!(
-            found(at(midnight)),
-            format!("{next} B, {today} A"),
-            "{name}"
-        );
+        assert_eq!(found(at(midnight)), format!("{next} B, {today} A"), "{name}");
         assert_eq!(salts.rotate(at(after) - 1), None);
-        assert_eq!(
-            found(at(after) - 1),
-            format!("{next} B, {today} A"),
-            "{name}"
-        );
+        assert_eq!(found(at(after) - 1), format!("{next} B, {today} A"), "{name}");
         // Whether or not the timer has come by.
         assert_eq!(found(at(after)), format!("{next} B"), "{name}");
         assert_eq!(salts.vault().kept.len(), 2, "{name}");
@@ -171,11 +117,7 @@ fn two_processes_agree_and_a_restart_remembers() {
     let after = again.for_site(SITE, &utc, at("2025-06-03T00:10:00Z"));
     assert_eq!((after.len(), after[1]), (2, first[0]));
     // Another store's are others.
-    let other = Salts::open(
-        Path::new("/other/passerby.db"),
-        &[folder.path().into()],
-        no_swap,
-    );
+    let other = Salts::open(Path::new("/other/passerby.db"), &[folder.path().into()], no_swap);
     assert_ne!(*other.for_site(SITE, &utc, now), *first);
 }
 
@@ -192,10 +134,7 @@ fn processes_that_race_for_a_salt_agree() {
             })
         })
         .collect();
-    let found: Vec<_> = threads
-        .into_iter()
-        .map(|thread| thread.join().unwrap())
-        .collect();
+    let found: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
     assert!(found.iter().all(|salts| *salts == found[0]));
 }
 
@@ -204,23 +143,15 @@ fn a_rotation_overwrites_file_and_memory_without_any_traffic() {
     let folder = tmpfs();
     let salts = open(&folder);
     let now = at("2025-06-02T23:50:00Z");
-    let old: Vec<Salt> = (0..40)
-        .map(|n| salts.for_site(SiteId(n), &TimeZone::UTC, now)[0].1)
-        .collect();
+    let old: Vec<Salt> = (0..40).map(|n| salts.for_site(SiteId(n), &TimeZone::UTC, now)[0].1).collect();
     let file = file(&salts);
     let kept: Vec<Kept> = salts.vault().kept.values().copied().collect();
-    assert!(
-        old.iter().all(|salt| holds(&file, salt)),
-        "the search finds what is there"
-    );
+    assert!(old.iter().all(|salt| holds(&file, salt)), "the search finds what is there");
     salts.rotate(at("2025-06-03T00:29:59Z"));
     assert!(old.iter().all(|salt| holds(&file, salt)));
     salts.rotate(at("2025-06-03T00:30:00Z"));
     assert!(!old.iter().any(|salt| holds(&file, salt)));
-    assert!(
-        kept.iter()
-            .all(|kept| salts.vault().memory.get(kept.slot) == Salt::default())
-    );
+    assert!(kept.iter().all(|kept| salts.vault().memory.get(kept.slot) == Salt::default()));
     assert_eq!(salts.next_wipe_ms(), None);
     // Their places are used again: the file does not grow from day to day.
     let size = fs::metadata(&file).unwrap().len();
@@ -260,10 +191,7 @@ fn a_clock_that_was_wrong_leaves_no_salt_that_lives_too_long() {
         (midnight - MINUTE, "2025-06-02 A"),
         (midnight + MINUTE, "2025-06-03 B, 2025-06-02 A"),
     ] {
-        assert_eq!(
-            show(&mut seen, &salts.for_site(SITE, &TimeZone::UTC, at_ms)),
-            expected
-        );
+        assert_eq!(show(&mut seen, &salts.for_site(SITE, &TimeZone::UTC, at_ms)), expected);
         salts.rotate(at_ms);
     }
 }
@@ -275,10 +203,7 @@ fn a_site_that_moves_east_leaves_no_old_day_behind() {
     let now = at("2025-06-02T12:30:00Z");
     let honolulu = salts.for_site(SITE, &zone("Pacific/Honolulu"), now);
     let auckland = salts.for_site(SITE, &zone("Pacific/Auckland"), now);
-    assert_eq!(
-        format!("{honolulu:?} {auckland:?}"),
-        "[Day(2025-06-02)] [Day(2025-06-03)]"
-    );
+    assert_eq!(format!("{honolulu:?} {auckland:?}"), "[Day(2025-06-02)] [Day(2025-06-03)]");
     assert!(!holds(&file(&salts), &honolulu[0].1));
 }
 
@@ -291,37 +216,22 @@ fn a_corrupt_file_is_replaced() {
         ("cut within the head", |bytes| bytes.truncate(20)),
         ("cut within a slot", |bytes| bytes.truncate(64 + 100)),
         ("of another version", |bytes| bytes[15] = b'9'),
-        ("noise", |bytes| {
-            bytes
-                .iter_mut()
-                .enumerate()
-                .for_each(|(n, byte)| *byte = (n * 151) as u8)
-        }),
-        ("a bit flipped in the first salt", |bytes| {
-            bytes[64 + 45] ^= 1
-        }),
-        ("a bit flipped in the second day", |bytes| {
-            bytes[128 + 17] ^= 0x80
-        }),
-        ("longer than it should be", |bytes| {
-            bytes.extend(vec![0xee; 1000])
-        }),
+        ("noise", |bytes| bytes.iter_mut().enumerate().for_each(|(n, byte)| *byte = (n * 151) as u8)),
+        ("a bit flipped in the first salt", |bytes| bytes[64 + 45] ^= 1),
+        ("a bit flipped in the second day", |bytes| bytes[128 + 17] ^= 0x80),
+        ("longer than it should be", |bytes| bytes.extend(vec![0xee; 1000])),
     ];
     for (what, damage) in damage {
         let folder = tmpfs();
         let salts = open(&folder);
-        let old: Vec<_> = (0..3)
-            .map(|n| salts.for_site(SiteId(n), &utc, now))
-            .collect();
+        let old: Vec<_> = (0..3).map(|n| salts.for_site(SiteId(n), &utc, now)).collect();
         let file = file(&salts);
         let mut bytes = fs::read(&file).unwrap();
         damage(&mut bytes);
         fs::write(&file, &bytes).unwrap();
         // One that starts now reads what is left; the one that runs puts back what is missing.
         let fresh = open(&folder);
-        let new: Vec<_> = (0..3)
-            .map(|n| fresh.for_site(SiteId(n), &utc, now))
-            .collect();
+        let new: Vec<_> = (0..3).map(|n| fresh.for_site(SiteId(n), &utc, now)).collect();
         assert!(new.iter().all(|salts| salts.len() == 1), "{what}");
         salts.rotate(now);
         let third = open(&folder);
@@ -332,11 +242,7 @@ fn a_corrupt_file_is_replaced() {
         }
         if what.starts_with("a bit flipped in the first") {
             assert_ne!(*new[0], *old[0]);
-            assert_eq!(
-                (&*new[1], &*new[2]),
-                (&*old[1], &*old[2]),
-                "one slot's harm is not its neighbours'"
-            );
+            assert_eq!((&*new[1], &*new[2]), (&*old[1], &*old[2]), "one slot's harm is not its neighbours'");
         }
     }
 }
@@ -356,10 +262,7 @@ fn a_file_that_was_tidied_away_is_made_again() {
 fn the_file_is_ours_alone_or_not_used() {
     let folder = tmpfs();
     let file = file(&open(&folder));
-    assert_eq!(
-        fs::metadata(&file).unwrap().permissions().mode() & 0o777,
-        0o600
-    );
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(file.extension(), None);
     let memory = Level::Memory("the file for them in the tmpfs is not ours");
 
@@ -390,30 +293,20 @@ fn without_a_safe_place_salts_stay_in_memory() {
         let salts = Salts::open(Path::new("/some/passerby.db"), &folders, swap);
         let now = at("2025-06-02T12:00:00Z");
         let salt = salts.for_site(SITE, &TimeZone::UTC, now);
-        assert_eq!(
-            *salts.for_site(SITE, &TimeZone::UTC, now),
-            *salt,
-            "it works all the same"
-        );
+        assert_eq!(*salts.for_site(SITE, &TimeZone::UTC, now), *salt, "it works all the same");
         salts.level()
     };
     let none = Level::Memory("there is no tmpfs of ours");
     assert_eq!(open(&[folder.path()], || true), Level::Memory("swap is on"));
     // A file system that is neither tmpfs nor ramfs, and a folder that is not there.
-    assert_eq!(
-        open(&[Path::new("/proc"), Path::new("/nowhere")], no_swap),
-        none
-    );
+    assert_eq!(open(&[Path::new("/proc"), Path::new("/nowhere")], no_swap), none);
     // One in which others could put a file in our file's place.
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
     assert_eq!(open(&[folder.path()], no_swap), none);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     // As /dev/shm is: everybody's, but each file its owner's.
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o1777)).unwrap();
-    assert!(matches!(
-        open(&[Path::new("/proc"), folder.path()], no_swap),
-        Level::Shared(_)
-    ));
+    assert!(matches!(open(&[Path::new("/proc"), folder.path()], no_swap), Level::Shared(_)));
     assert_eq!(
         none.to_string(),
         "salts in memory only, since there is no tmpfs of ours: a restart will count today's visitors again"
@@ -427,9 +320,7 @@ fn when_swap_is_switched_on_the_file_goes() {
     let folder = tmpfs();
     let now = at("2025-06-02T12:00:00Z");
     let folders = [folder.path().to_path_buf()];
-    let salts = Salts::open(Path::new("/some/passerby.db"), &folders, || {
-        SWITCH.load(Ordering::Relaxed)
-    });
+    let salts = Salts::open(Path::new("/some/passerby.db"), &folders, || SWITCH.load(Ordering::Relaxed));
     let salt = salts.for_site(SITE, &TimeZone::UTC, now);
     let open = fs::File::open(file(&salts)).unwrap();
     SWITCH.store(true, Ordering::Relaxed);
@@ -437,15 +328,8 @@ fn when_swap_is_switched_on_the_file_goes() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     let mut left = Vec::new();
     std::io::Read::read_to_end(&mut &open, &mut left).unwrap();
-    assert!(
-        !left.windows(16).any(|bytes| bytes == salt[0].1),
-        "overwritten before it was removed"
-    );
-    assert_eq!(
-        *salts.for_site(SITE, &TimeZone::UTC, now),
-        *salt,
-        "nobody is counted again by that"
-    );
+    assert!(!left.windows(16).any(|bytes| bytes == salt[0].1), "overwritten before it was removed");
+    assert_eq!(*salts.for_site(SITE, &TimeZone::UTC, now), *salt, "nobody is counted again by that");
     assert_eq!(salts.rotate(now), None, "said once");
 }
 
@@ -454,10 +338,7 @@ fn nothing_that_is_printed_shows_a_salt() {
     let salts = alone();
     let found = salts.for_site(SITE, &TimeZone::UTC, at("2025-06-02T12:00:00Z"));
     assert_eq!(format!("{found:?}"), "[Day(2025-06-02)]");
-    assert_eq!(
-        format!("{salts:?}"),
-        r#"Salts { level: Memory("there is no tmpfs of ours"), .. }"#
-    );
+    assert_eq!(format!("{salts:?}"), r#"Salts { level: Memory("there is no tmpfs of ours"), .. }"#);
 }
 
 #[test]
@@ -465,18 +346,11 @@ fn folders_are_tried_in_their_order() {
     let uid = rustix::process::geteuid().as_raw();
     let show = |given: Option<&str>| -> String {
         let folders = folders(given.map(OsStr::new));
-        folders
-            .iter()
-            .map(|folder| folder.display().to_string())
-            .collect::<Vec<_>>()
-            .join(" ")
+        folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(" ")
     };
     let usual = format!("/run/user/{uid} /dev/shm");
     assert_eq!(show(None), usual);
-    assert_eq!(
-        show(Some("/run/passerby:/run/more")),
-        format!("/run/passerby {usual}")
-    );
+    assert_eq!(show(Some("/run/passerby:/run/more")), format!("/run/passerby {usual}"));
     assert_eq!(show(Some("not/absolute")), usual);
     assert_eq!(show(Some("")), usual);
 }

@@ -46,36 +46,15 @@ pub struct Checkpoint {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Put {
     /// An open day's state; None: the day is closed.
-    State {
-        site: SiteId,
-        day: Day,
-        bytes: Option<Vec<u8>>,
-    },
+    State { site: SiteId, day: Day, bytes: Option<Vec<u8>> },
     /// A chunk of remembered batch ids; None: forgotten.
     Batches { chunk: u64, bytes: Option<Vec<u8>> },
     /// The cells of a day and dimension; None: removed.
-    Rollup {
-        site: SiteId,
-        unit: Unit,
-        day: Day,
-        dim: Dim,
-        bytes: Option<Vec<u8>>,
-    },
+    Rollup { site: SiteId, unit: Unit, day: Day, dim: Dim, bytes: Option<Vec<u8>> },
     /// Events of a day at rest: a part (numbered from 1) or the frozen segment (0); None: removed.
-    Segment {
-        site: SiteId,
-        unit: Unit,
-        day: Day,
-        part: u32,
-        bytes: Option<Vec<u8>>,
-    },
+    Segment { site: SiteId, unit: Unit, day: Day, part: u32, bytes: Option<Vec<u8>> },
     /// The day's headline figures, readable by anyone with an SQL client; None: removed.
-    Daily {
-        site: SiteId,
-        unit: Unit,
-        day: Day,
-        totals: Option<passerby_engine::rollup::Counts>,
-    },
+    Daily { site: SiteId, unit: Unit, day: Day, totals: Option<passerby_engine::rollup::Counts> },
     /// A setting, whatever its revision is: for what must change together with counts (the list of imports).
     Setting { key: String, value: Option<Vec<u8>> },
 }
@@ -209,11 +188,7 @@ pub trait Store: Send + Sync {
     ) -> Result<Vec<(Day, u32, Vec<u8>)>>;
 
     /// The rows (day, dimension) and (day, part) that a unit holds: what has to go when an import is removed.
-    async fn unit_rows(
-        &self,
-        site: SiteId,
-        unit: Unit,
-    ) -> Result<(Vec<(Day, Dim)>, Vec<(Day, u32)>)>;
+    async fn unit_rows(&self, site: SiteId, unit: Unit) -> Result<(Vec<(Day, Dim)>, Vec<(Day, u32)>)>;
 
     async fn setting(&self, key: &str) -> Result<Option<Setting>>;
 

@@ -13,16 +13,12 @@ mod rows;
 mod schema;
 mod writer;
 
-use super::{
-    Checkpoint, Error, Kind, LogRead, Position, Put, Result, Setting, Store, StoredRollup, Unit,
-};
+use super::{Checkpoint, Error, Kind, LogRead, Position, Put, Result, Setting, Store, StoredRollup, Unit};
 use async_trait::async_trait;
 use passerby_engine::event::{Day, SiteId};
 use passerby_engine::rollup::Dim;
 use readers::Readers;
-use rows::{
-    all, changes_caches, dim, load, next_revision, put, read_log, rollups, setting, signed, trim,
-};
+use rows::{all, changes_caches, dim, load, next_revision, put, read_log, rollups, setting, signed, trim};
 use rusqlite::{ErrorCode, OptionalExtension, params};
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -53,12 +49,8 @@ impl Sqlite {
     fn open_with(file: &Path, steps: Steps) -> Result<Sqlite> {
         let (conn, file) = file::open(file, steps)?;
         let readers = Readers::new(file.clone(), steps);
-        let writer = Handle::start(conn, file, steps).map_err(|e| {
-            Error::new(
-                Kind::Unavailable,
-                format!("the store's thread cannot start: {e}"),
-            )
-        })?;
+        let writer = Handle::start(conn, file, steps)
+            .map_err(|e| Error::new(Kind::Unavailable, format!("the store's thread cannot start: {e}")))?;
         Ok(Sqlite { readers, writer })
     }
 
@@ -70,9 +62,7 @@ impl Sqlite {
             let keys = keys.clone();
             let erased = self.writer.write("could not erase", move |conn| {
                 let keys = keys.into_iter().chain([ERASED_AT_ONCE]);
-                Ok(conn
-                    .prepare_cached(sql)?
-                    .execute(rusqlite::params_from_iter(keys))?)
+                Ok(conn.prepare_cached(sql)?.execute(rusqlite::params_from_iter(keys))?)
             });
             match erased.await? {
                 0 => return Ok(all),
@@ -89,17 +79,11 @@ impl Store for Sqlite {
     }
 
     async fn read_log(&self, after: Position, max_bytes: usize) -> Result<LogRead> {
-        self.readers
-            .read("could not read the log", move |conn| {
-                read_log(conn, after, max_bytes)
-            })
-            .await
+        self.readers.read("could not read the log", move |conn| read_log(conn, after, max_bytes)).await
     }
 
     async fn load(&self) -> Result<Checkpoint> {
-        self.readers
-            .read("could not read the checkpoint", load)
-            .await
+        self.readers.read("could not read the checkpoint", load).await
     }
 
     async fn checkpoint(&self, expected: Position, next: Position, puts: Vec<Put>) -> Result<()> {
@@ -115,19 +99,13 @@ impl Store for Sqlite {
                 if puts.iter().any(changes_caches) {
                     next_revision(conn)?;
                 }
-                puts.iter()
-                    .try_for_each(|change| put(conn, change))
-                    .map_err(Failure::Sqlite)
+                puts.iter().try_for_each(|change| put(conn, change)).map_err(Failure::Sqlite)
             })
             .await
     }
 
     async fn trim(&self, through: Position) -> Result<()> {
-        self.writer
-            .write("could not trim the log", move |conn| {
-                Ok(trim(conn, through)?)
-            })
-            .await
+        self.writer.write("could not trim the log", move |conn| Ok(trim(conn, through)?)).await
     }
 
     async fn rollups(
@@ -194,11 +172,7 @@ impl Store for Sqlite {
             .await
     }
 
-    async fn unit_rows(
-        &self,
-        site: SiteId,
-        unit: Unit,
-    ) -> Result<(Vec<(Day, Dim)>, Vec<(Day, u32)>)> {
+    async fn unit_rows(&self, site: SiteId, unit: Unit) -> Result<(Vec<(Day, Dim)>, Vec<(Day, u32)>)> {
         self.readers
             .read("could not read an import's rows", move |conn| {
                 let key = params![site.0 as i64, unit as i64];
@@ -224,9 +198,7 @@ impl Store for Sqlite {
         self.readers
             .read("could not read a setting", move |conn| {
                 let sql = "SELECT key, value, revision FROM settings WHERE key = ?1";
-                conn.prepare_cached(sql)?
-                    .query_row([key], setting)
-                    .optional()
+                conn.prepare_cached(sql)?.query_row([key], setting).optional()
             })
             .await
     }
@@ -267,9 +239,8 @@ impl Store for Sqlite {
     async fn revision(&self) -> Result<u64> {
         self.readers
             .read("could not read the revision", |conn| {
-                let revision: i64 = conn
-                    .prepare_cached("SELECT revision FROM meta")?
-                    .query_row([], |row| row.get(0))?;
+                let revision: i64 =
+                    conn.prepare_cached("SELECT revision FROM meta")?.query_row([], |row| row.get(0))?;
                 Ok(revision as u64)
             })
             .await
@@ -327,9 +298,7 @@ fn failed(what: &str, e: rusqlite::Error) -> Error {
         Some(Code::DiskFull | Code::SystemIoFailure | Code::CannotOpen | Code::OutOfMemory) => {
             Kind::Unavailable
         }
-        Some(Code::OperationInterrupted | Code::OperationAborted | Code::SchemaChanged) => {
-            Kind::Unavailable
-        }
+        Some(Code::OperationInterrupted | Code::OperationAborted | Code::SchemaChanged) => Kind::Unavailable,
         Some(Code::ReadOnly | Code::PermissionDenied | Code::TooBig) => Kind::Unusable,
         // Damaged pages; but also a table that is missing, a column of the wrong type, a number out of range.
         _ => Kind::Corrupt,

@@ -21,17 +21,8 @@ pub struct Asset {
 impl Asset {
     fn new(name: &str, kind: &str, content_type: &'static str, plain: &'static [u8]) -> Asset {
         let hash = Sha256::digest(plain);
-        let hash: String = hash
-            .iter()
-            .take(6)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        Asset {
-            path: format!("/_/{name}-{hash}.{kind}"),
-            content_type,
-            plain,
-            gzip: gzip(plain).into(),
-        }
+        let hash: String = hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        Asset { path: format!("/_/{name}-{hash}.{kind}"), content_type, plain, gzip: gzip(plain).into() }
     }
 
     /// Where it is served: `/_/passerby-0123456789ab.css`.
@@ -46,29 +37,13 @@ impl Asset {
 }
 
 static STYLE: LazyLock<Asset> = LazyLock::new(|| {
-    Asset::new(
-        "passerby",
-        "css",
-        "text/css; charset=utf-8",
-        include_bytes!("assets/passerby.css"),
-    )
+    Asset::new("passerby", "css", "text/css; charset=utf-8", include_bytes!("assets/passerby.css"))
 });
 static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
-    Asset::new(
-        "passerby",
-        "js",
-        "text/javascript; charset=utf-8",
-        include_bytes!("assets/passerby.js"),
-    )
+    Asset::new("passerby", "js", "text/javascript; charset=utf-8", include_bytes!("assets/passerby.js"))
 });
-static ICON: LazyLock<Asset> = LazyLock::new(|| {
-    Asset::new(
-        "passerby",
-        "svg",
-        "image/svg+xml",
-        include_bytes!("assets/passerby.svg"),
-    )
-});
+static ICON: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("passerby", "svg", "image/svg+xml", include_bytes!("assets/passerby.svg")));
 
 pub fn style() -> &'static Asset {
     &STYLE
@@ -84,26 +59,14 @@ pub fn icon() -> &'static Asset {
 
 /// Answers for `/_/{file}`; None if there is no such file (one of an older version, for example).
 pub fn serve(path: &str, headers: &HeaderMap) -> Option<Response> {
-    let asset = [style(), script(), icon()]
-        .into_iter()
-        .find(|asset| asset.path == path)?;
+    let asset = [style(), script(), icon()].into_iter().find(|asset| asset.path == path)?;
     let squeezed = accepts_gzip(headers);
-    let body = if squeezed {
-        asset.gzip.clone()
-    } else {
-        Bytes::from_static(asset.plain)
-    };
+    let body = if squeezed { asset.gzip.clone() } else { Bytes::from_static(asset.plain) };
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = StatusCode::OK;
     let answer = response.headers_mut();
-    answer.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static(asset.content_type),
-    );
-    answer.insert(
-        header::CACHE_CONTROL,
-        HeaderValue::from_static("public, max-age=31536000, immutable"),
-    );
+    answer.insert(header::CONTENT_TYPE, HeaderValue::from_static(asset.content_type));
+    answer.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"));
     answer.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
     if squeezed {
         answer.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
@@ -113,18 +76,12 @@ pub fn serve(path: &str, headers: &HeaderMap) -> Option<Response> {
 
 /// Whether a browser reads gzip (and has not put it at `q=0`).
 pub fn accepts_gzip(headers: &HeaderMap) -> bool {
-    let values = headers
-        .get_all(header::ACCEPT_ENCODING)
-        .iter()
-        .filter_map(|value| value.to_str().ok());
+    let values = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|part| {
         let mut part = part.split(';').map(str::trim);
-        let named = part
-            .next()
-            .is_some_and(|name| name.eq_ignore_ascii_case("gzip"));
-        let refused = part
-            .filter_map(|weight| weight.strip_prefix("q="))
-            .any(|weight| weight.parse() == Ok(0.0));
+        let named = part.next().is_some_and(|name| name.eq_ignore_ascii_case("gzip"));
+        let refused =
+            part.filter_map(|weight| weight.strip_prefix("q=")).any(|weight| weight.parse() == Ok(0.0));
         named && !refused
     })
 }
@@ -159,28 +116,16 @@ mod tests {
     #[test]
     fn an_asset_is_kept_for_ever_and_squeezed_for_who_reads_it() {
         for asset in [style(), script(), icon()] {
-            for (encoding, squeezed) in [
-                ("gzip, br", true),
-                ("br;q=1, GZIP;q=0.5", true),
-                ("gzip;q=0", false),
-                ("identity", false),
-            ] {
+            for (encoding, squeezed) in
+                [("gzip, br", true), ("br;q=1, GZIP;q=0.5", true), ("gzip;q=0", false), ("identity", false)]
+            {
                 let response = serve(asset.path(), &asking(encoding)).expect("it is there");
-                assert_eq!(
-                    response.headers()[header::CACHE_CONTROL],
-                    "public, max-age=31536000, immutable"
-                );
+                assert_eq!(response.headers()[header::CACHE_CONTROL], "public, max-age=31536000, immutable");
                 assert_eq!(response.headers()[header::CONTENT_TYPE], asset.content_type);
-                assert_eq!(
-                    response.headers().contains_key(header::CONTENT_ENCODING),
-                    squeezed,
-                    "{encoding}"
-                );
+                assert_eq!(response.headers().contains_key(header::CONTENT_ENCODING), squeezed, "{encoding}");
             }
             let mut plain = Vec::new();
-            GzDecoder::new(&asset.gzip[..])
-                .read_to_end(&mut plain)
-                .expect("gzip");
+            GzDecoder::new(&asset.gzip[..]).read_to_end(&mut plain).expect("gzip");
             assert_eq!(plain, asset.plain);
         }
         assert!(serve("/_/passerby-000000000000.css", &HeaderMap::new()).is_none());
@@ -197,15 +142,9 @@ mod tests {
     fn the_sheet_and_the_script_load_nothing() {
         for asset in [style(), script()] {
             let text = String::from_utf8_lossy(asset.plain);
-            for foreign in [
-                "http:",
-                "https:",
-                "url(",
-                "@import",
-                "innerHTML",
-                "localStorage",
-                "document.cookie",
-            ] {
+            for foreign in
+                ["http:", "https:", "url(", "@import", "innerHTML", "localStorage", "document.cookie"]
+            {
                 assert!(!text.contains(foreign), "{foreign} in {}", asset.path());
             }
         }

@@ -45,10 +45,7 @@ impl FromRequestParts<Arc<App>> for Viewer {
     type Rejection = WebError;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Viewer, WebError> {
-        Ok(Viewer {
-            signed_in: session(&parts.headers, app).await?.is_some(),
-            all_public: app.web.public,
-        })
+        Ok(Viewer { signed_in: session(&parts.headers, app).await?.is_some(), all_public: app.web.public })
     }
 }
 
@@ -64,17 +61,9 @@ async fn session<'a>(headers: &'a HeaderMap, app: &App) -> Result<Option<&'a str
 
 /// The values of our cookies: at most two are looked at, so that a long header costs no long work.
 fn cookies(headers: &HeaderMap) -> impl Iterator<Item = &str> {
-    let all = headers
-        .get_all(header::COOKIE)
-        .into_iter()
-        .filter_map(|value| value.to_str().ok());
-    let pairs = all
-        .flat_map(|line| line.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='));
-    pairs
-        .filter(|(name, _)| *name == COOKIE || *name == SECURE_COOKIE)
-        .map(|(_, value)| value)
-        .take(2)
+    let all = headers.get_all(header::COOKIE).into_iter().filter_map(|value| value.to_str().ok());
+    let pairs = all.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.filter(|(name, _)| *name == COOKIE || *name == SECURE_COOKIE).map(|(_, value)| value).take(2)
 }
 
 /// A request that a page of ours sent, as the browser tells: extract it first in every handler that
@@ -86,11 +75,7 @@ impl<S: Sync> FromRequestParts<S> for SameOrigin {
     type Rejection = WebError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<SameOrigin, WebError> {
-        if is_same_origin(&parts.headers) {
-            Ok(SameOrigin)
-        } else {
-            Err(WebError::Forbidden)
-        }
+        if is_same_origin(&parts.headers) { Ok(SameOrigin) } else { Err(WebError::Forbidden) }
     }
 }
 
@@ -102,9 +87,9 @@ fn is_same_origin(headers: &HeaderMap) -> bool {
     let (Some(origin), Some(host)) = (text(header::ORIGIN), text(header::HOST)) else {
         return false;
     };
-    origin.split_once("://").is_some_and(|(scheme, of)| {
-        matches!(scheme, "http" | "https") && of.eq_ignore_ascii_case(host)
-    })
+    origin
+        .split_once("://")
+        .is_some_and(|(scheme, of)| matches!(scheme, "http" | "https") && of.eq_ignore_ascii_case(host))
 }
 
 /// What the sign-in form sends.
@@ -133,9 +118,7 @@ pub async fn sign_in(
         return Err(WebError::Unauthorized);
     }
     let client = app.web.client(peer, &headers);
-    app.backoff
-        .begin(client, app.now_ms())
-        .map_err(WebError::TooMany)?;
+    app.backoff.begin(client, app.now_ms()).map_err(WebError::TooMany)?;
     if !app.password.is(tried).await {
         return Err(WebError::Unauthorized);
     }
@@ -170,33 +153,19 @@ pub async fn sign_out(
     }
     let mut response = see_other("/sign-in");
     for name in [COOKIE, SECURE_COOKIE] {
-        let secure = if name == SECURE_COOKIE {
-            "; Secure"
-        } else {
-            ""
-        };
-        set_cookie(
-            &mut response,
-            &format!("{name}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax{secure}"),
-        );
+        let secure = if name == SECURE_COOKIE { "; Secure" } else { "" };
+        set_cookie(&mut response, &format!("{name}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax{secure}"));
     }
     Ok(response)
 }
 
 /// Begins a new session, whatever the request's cookie says, and leads to the sites.
-async fn begin_session(
-    app: &App,
-    peer: SocketAddr,
-    headers: &HeaderMap,
-) -> Result<Response, WebError> {
+async fn begin_session(app: &App, peer: SocketAddr, headers: &HeaderMap) -> Result<Response, WebError> {
     let token = Zeroizing::new(signin::begin(&*app.store, app.now_ms()).await?);
     let mut response = see_other("/");
     let age_s = signin::SESSION_MS / 1000;
-    let (name, secure) = if app.web.is_https(peer, headers) {
-        (SECURE_COOKIE, "; Secure")
-    } else {
-        (COOKIE, "")
-    };
+    let (name, secure) =
+        if app.web.is_https(peer, headers) { (SECURE_COOKIE, "; Secure") } else { (COOKIE, "") };
     let token = token.as_str();
     set_cookie(
         &mut response,
@@ -206,11 +175,7 @@ async fn begin_session(
 }
 
 fn see_other(to: &'static str) -> Response {
-    (
-        StatusCode::SEE_OTHER,
-        [(header::LOCATION, HeaderValue::from_static(to))],
-    )
-        .into_response()
+    (StatusCode::SEE_OTHER, [(header::LOCATION, HeaderValue::from_static(to))]).into_response()
 }
 
 fn set_cookie(response: &mut Response, cookie: &str) {

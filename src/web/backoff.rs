@@ -19,14 +19,8 @@ struct Pace {
     most_ms: i64,
 }
 
-const NETWORK: Pace = Pace {
-    free: 5,
-    most_ms: 3_600_000,
-};
-const ACCOUNT: Pace = Pace {
-    free: 15,
-    most_ms: 60_000,
-};
+const NETWORK: Pace = Pace { free: 5, most_ms: 3_600_000 };
+const ACCOUNT: Pace = Pace { free: 15, most_ms: 60_000 };
 
 /// After this long without a wrong try all is forgotten, ms.
 const FORGET_MS: i64 = 24 * 3_600_000;
@@ -80,18 +74,13 @@ impl Backoff {
         let network = self.key.hash_one(prefix(address));
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let of_network = known.networks.get(&network).copied().unwrap_or_default();
-        let wait_ms = of_network
-            .wait_ms(&NETWORK, now_ms)
-            .max(known.account.wait_ms(&ACCOUNT, now_ms));
+        let wait_ms = of_network.wait_ms(&NETWORK, now_ms).max(known.account.wait_ms(&ACCOUNT, now_ms));
         if wait_ms > 0 {
             return Err(wait_ms.unsigned_abs().div_ceil(1000));
         }
         if known.networks.len() >= MOST_NETWORKS && !known.networks.contains_key(&network) {
-            let quietest = known
-                .networks
-                .iter()
-                .min_by_key(|(_, tries)| tries.last_ms)
-                .map(|(network, _)| *network);
+            let quietest =
+                known.networks.iter().min_by_key(|(_, tries)| tries.last_ms).map(|(network, _)| *network);
             quietest.map(|network| known.networks.remove(&network));
         }
         known.networks.entry(network).or_default().begin(now_ms);
@@ -128,20 +117,10 @@ mod tests {
     #[test]
     fn a_thousand_tries_at_once_are_five() {
         let backoff = Backoff::default();
-        let begun = (0..1000)
-            .filter(|_| backoff.begin(address("192.0.2.7"), 0).is_ok())
-            .count();
+        let begun = (0..1000).filter(|_| backoff.begin(address("192.0.2.7"), 0).is_ok()).count();
         assert_eq!(begun, 5);
-        assert_eq!(
-            backoff.begin(address("192.0.2.200"), 0),
-            Err(1),
-            "the same network"
-        );
-        assert_eq!(
-            backoff.begin(address("198.51.100.1"), 0),
-            Ok(()),
-            "another network still may"
-        );
+        assert_eq!(backoff.begin(address("192.0.2.200"), 0), Err(1), "the same network");
+        assert_eq!(backoff.begin(address("198.51.100.1"), 0), Ok(()), "another network still may");
         assert_eq!(backoff.begin(address("2001:db8::1"), 0), Ok(()));
     }
 
@@ -164,18 +143,13 @@ mod tests {
             Ok(()),
             "a day later all is forgotten"
         );
-        assert_eq!(
-            backoff.begin(address("2001:db8::1"), now_ms + FORGET_MS + 1),
-            Ok(())
-        );
+        assert_eq!(backoff.begin(address("2001:db8::1"), now_ms + FORGET_MS + 1), Ok(()));
     }
 
     #[test]
     fn many_networks_meet_the_accounts_limit() {
         let backoff = Backoff::default();
-        let begun = (0..=255)
-            .filter(|i| backoff.begin(address(&format!("198.51.{i}.1")), 0).is_ok())
-            .count();
+        let begun = (0..=255).filter(|i| backoff.begin(address(&format!("198.51.{i}.1")), 0).is_ok()).count();
         assert_eq!(begun, 15);
     }
 

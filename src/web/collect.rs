@@ -80,34 +80,16 @@ enum Refusal {
 }
 
 /// The whole path: a batch is refused, or durable when this returns.
-async fn take(
-    app: &App,
-    form: Form,
-    head: Parts,
-    body: &[u8],
-    peer: SocketAddr,
-) -> Result<Receipt, Refusal> {
+async fn take(app: &App, form: Form, head: Parts, body: &[u8], peer: SocketAddr) -> Result<Receipt, Refusal> {
     let now_ms = app.now_ms();
     let hits = read_hits(form, &head, body, now_ms)?; // bytes -> hits, or why not
     let sites = find_sites(app, form, &hits, now_ms).await?; // load: settings
-    let enriched = enrich_hits(
-        app,
-        &hits,
-        &sites,
-        &Sender::of(&app.web, peer, &head.headers),
-        now_ms,
-    ); // today's salts
+    let enriched = enrich_hits(app, &hits, &sites, &Sender::of(&app.web, peer, &head.headers), now_ms); // today's salts
     drop(head); // the address and the agent end here
     let receipt = receipt(&hits, &sites, &enriched);
     count_drops(app, &hits, &sites, &enriched, now_ms);
-    let batches = enriched
-        .into_iter()
-        .flat_map(|of_site| of_site.batches)
-        .collect();
-    app.committer
-        .append(batches)
-        .await
-        .map_err(Refusal::Unavailable)?; // joins the next flush; back when durable
+    let batches = enriched.into_iter().flat_map(|of_site| of_site.batches).collect();
+    app.committer.append(batches).await.map_err(Refusal::Unavailable)?; // joins the next flush; back when durable
     Ok(receipt) // only now do we say yes
 }
 
@@ -120,19 +102,8 @@ fn read_hits(form: Form, head: &Parts, body: &[u8], now_ms: i64) -> Result<Hits,
 
 /// The site of a bare array that names none: `?site=` of the address, else the host of the page that sent it.
 fn fallback_site(head: &Parts) -> Option<&str> {
-    let asked = head
-        .uri
-        .query()
-        .unwrap_or("")
-        .split('&')
-        .find_map(|pair| pair.strip_prefix("site="));
-    let origin = || {
-        head.headers
-            .get(header::ORIGIN)?
-            .to_str()
-            .ok()?
-            .split_once("://")
-    };
+    let asked = head.uri.query().unwrap_or("").split('&').find_map(|pair| pair.strip_prefix("site="));
+    let origin = || head.headers.get(header::ORIGIN)?.to_str().ok()?.split_once("://");
     asked.or_else(|| {
         let (_, host) = origin()?;
         let host = host.split(':').next()?;
@@ -142,20 +113,10 @@ fn fallback_site(head: &Parts) -> Option<&str> {
 
 /// The sites that a request is for, and that are here. Our own form names one, which must be; Plausible's may
 /// name several, and those that are not here are dropped by themselves.
-async fn find_sites(
-    app: &App,
-    form: Form,
-    hits: &Hits,
-    now_ms: i64,
-) -> Result<Vec<Arc<Site>>, Refusal> {
+async fn find_sites(app: &App, form: Form, hits: &Hits, now_ms: i64) -> Result<Vec<Arc<Site>>, Refusal> {
     let mut sites = Vec::with_capacity(hits.sites.len());
     for domain in &hits.sites {
-        match app
-            .sites
-            .get(domain, now_ms)
-            .await
-            .map_err(Refusal::Unavailable)?
-        {
+        match app.sites.get(domain, now_ms).await.map_err(Refusal::Unavailable)? {
             Some(site) => sites.push(site),
             None if form == Form::Track => return Err(Refusal::Track(Reason::UnknownSite)),
             None => {}
@@ -165,13 +126,7 @@ async fn find_sites(
 }
 
 /// What each site makes of the hits.
-fn enrich_hits(
-    app: &App,
-    hits: &Hits,
-    sites: &[Arc<Site>],
-    sender: &Sender,
-    now_ms: i64,
-) -> Vec<Enriched> {
+fn enrich_hits(app: &App, hits: &Hits, sites: &[Arc<Site>], sender: &Sender, now_ms: i64) -> Vec<Enriched> {
     let peer = sender.as_peer();
     let tables = app.tables();
     let key = app.batch_key();
@@ -179,28 +134,17 @@ fn enrich_hits(
     for site in sites {
         let rules = site.rules(now_ms);
         let salts = app.salts.for_site(site.id, &rules.zone, now_ms);
-        enriched.push(enrich::events(
-            hits, rules, &salts, &peer, &tables, now_ms, &key,
-        ));
+        enriched.push(enrich::events(hits, rules, &salts, &peer, &tables, now_ms, &key));
     }
     enriched
 }
 
 fn receipt(hits: &Hits, sites: &[Arc<Site>], enriched: &[Enriched]) -> Receipt {
-    let kept = |of_site: &Enriched| {
-        of_site
-            .batches
-            .iter()
-            .map(|batch| batch.events.len())
-            .sum::<usize>()
-    };
+    let kept = |of_site: &Enriched| of_site.batches.iter().map(|batch| batch.events.len()).sum::<usize>();
     let dropped_later = enriched.iter().flat_map(|of_site| &of_site.dropped);
     let mut dropped: Vec<_> = hits.dropped.iter().chain(dropped_later).copied().collect();
     dropped.sort_by_key(|(index, _)| *index);
-    let of_none = enriched
-        .iter()
-        .filter(|of_site| of_site.batches.is_empty())
-        .count();
+    let of_none = enriched.iter().filter(|of_site| of_site.batches.is_empty()).count();
     Receipt {
         kept: enriched.iter().map(kept).sum(),
         dropped,
@@ -216,19 +160,9 @@ fn count_drops(app: &App, hits: &Hits, sites: &[Arc<Site>], enriched: &[Enriched
         }
         let day = time::local(&site.rules(now_ms).zone, now_ms).day;
         for reason in Reason::ALL {
-            let here = hits
-                .dropped
-                .iter()
-                .chain(&of_site.dropped)
-                .filter(|(_, why)| *why == reason)
-                .count();
+            let here = hits.dropped.iter().chain(&of_site.dropped).filter(|(_, why)| *why == reason).count();
             if let Ok(count @ 1..) = u32::try_from(here) {
-                app.committer.dropped(Dropped {
-                    site: site.id,
-                    day,
-                    reason,
-                    count,
-                });
+                app.committer.dropped(Dropped { site: site.id, day, reason, count });
             }
         }
     }
@@ -253,17 +187,11 @@ where
         if head.method != Method::POST {
             return Err(Refusal::Method);
         }
-        if head
-            .headers
-            .get(header::CONTENT_ENCODING)
-            .is_some_and(|encoding| encoding != "identity")
-        {
+        if head.headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
             return Err(Refusal::Encoding);
         }
         let client = app.web.client(peer, &head.headers);
-        app.flood
-            .admit(client, app.now_ms())
-            .map_err(Refusal::Flood)?;
+        app.flood.admit(client, app.now_ms()).map_err(Refusal::Flood)?;
         let body = read_body(body).await?;
         body_is_read();
         take(app, form, head, &body, peer).await
@@ -273,9 +201,7 @@ where
         (Ok(receipt), Form::Plausible) => {
             let mut response = answer(StatusCode::ACCEPTED, TEXT, Bytes::from_static(b"ok"));
             if receipt.sites_dropped > 0 {
-                response
-                    .headers_mut()
-                    .insert(PLAUSIBLE_DROPPED, receipt.sites_dropped.into());
+                response.headers_mut().insert(PLAUSIBLE_DROPPED, receipt.sites_dropped.into());
             }
             response
         }
@@ -295,9 +221,7 @@ pub async fn track(
     peer: ConnectInfo<SocketAddr>,
     request: Request,
 ) -> axum::response::Response {
-    collect(&app, Form::Track, request, peer.0, || ())
-        .await
-        .map(axum::body::Body::new)
+    collect(&app, Form::Track, request, peer.0, || ()).await.map(axum::body::Body::new)
 }
 
 /// The same for Plausible's event.
@@ -306,9 +230,7 @@ pub async fn event(
     peer: ConnectInfo<SocketAddr>,
     request: Request,
 ) -> axum::response::Response {
-    collect(&app, Form::Plausible, request, peer.0, || ())
-        .await
-        .map(axum::body::Body::new)
+    collect(&app, Form::Plausible, request, peer.0, || ()).await.map(axum::body::Body::new)
 }
 
 /// A body that has been read. In one piece it lies in the connection's buffer, which is not ours; in several,
@@ -377,11 +299,7 @@ impl Receipt {
         for (i, (index, reason)) in self.dropped.iter().enumerate() {
             let comma = if i > 0 { "," } else { "" };
             // Writing into a String cannot fail.
-            let _ = write!(
-                json,
-                r#"{comma}{{"index":{index},"reason":"{}"}}"#,
-                reason.name()
-            );
+            let _ = write!(json, r#"{comma}{{"index":{index},"reason":"{}"}}"#, reason.name());
         }
         json.push_str("]}");
         json.into()
@@ -390,29 +308,18 @@ impl Receipt {
 
 impl Refusal {
     fn answer(self) -> hyper::Response<Full<Bytes>> {
-        let fixed =
-            |status, body: &'static str| answer(status, JSON, Bytes::from_static(body.as_bytes()));
+        let fixed = |status, body: &'static str| answer(status, JSON, Bytes::from_static(body.as_bytes()));
         match self {
             Refusal::Method => {
-                let mut response = fixed(
-                    StatusCode::METHOD_NOT_ALLOWED,
-                    r#"{"error":"send it with POST"}"#,
-                );
+                let mut response = fixed(StatusCode::METHOD_NOT_ALLOWED, r#"{"error":"send it with POST"}"#);
                 response.headers_mut().insert(header::ALLOW, ALLOWED);
                 response
             }
-            Refusal::Encoding => fixed(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                r#"{"error":"send it without a content encoding"}"#,
-            ),
-            Refusal::TooLarge => fixed(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                r#"{"error":"more than 64 KiB"}"#,
-            ),
-            Refusal::Broken => fixed(
-                StatusCode::BAD_REQUEST,
-                r#"{"accepted":0,"reason":"malformed"}"#,
-            ),
+            Refusal::Encoding => {
+                fixed(StatusCode::UNSUPPORTED_MEDIA_TYPE, r#"{"error":"send it without a content encoding"}"#)
+            }
+            Refusal::TooLarge => fixed(StatusCode::PAYLOAD_TOO_LARGE, r#"{"error":"more than 64 KiB"}"#),
+            Refusal::Broken => fixed(StatusCode::BAD_REQUEST, r#"{"accepted":0,"reason":"malformed"}"#),
             Refusal::Track(reason) => answer(
                 StatusCode::BAD_REQUEST,
                 JSON,
@@ -423,19 +330,12 @@ impl Refusal {
                 answer(
                     StatusCode::BAD_REQUEST,
                     JSON,
-                    serde_json::json!({"errors": {field: [message]}})
-                        .to_string()
-                        .into(),
+                    serde_json::json!({"errors": {field: [message]}}).to_string().into(),
                 )
             }
             Refusal::Flood(seconds) => {
-                let mut response = fixed(
-                    StatusCode::TOO_MANY_REQUESTS,
-                    r#"{"error":"too many requests"}"#,
-                );
-                response
-                    .headers_mut()
-                    .insert(header::RETRY_AFTER, seconds.into());
+                let mut response = fixed(StatusCode::TOO_MANY_REQUESTS, r#"{"error":"too many requests"}"#);
+                response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
                 response
             }
             Refusal::Unavailable(_) => {
@@ -459,11 +359,7 @@ impl Refusal {
 const ALLOWED: HeaderValue = HeaderValue::from_static("POST, OPTIONS");
 const ANY: HeaderValue = HeaderValue::from_static("*");
 
-fn answer(
-    status: StatusCode,
-    content_type: HeaderValue,
-    body: Bytes,
-) -> hyper::Response<Full<Bytes>> {
+fn answer(status: StatusCode, content_type: HeaderValue, body: Bytes) -> hyper::Response<Full<Bytes>> {
     let mut response = hyper::Response::new(Full::new(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -478,13 +374,8 @@ fn preflight() -> hyper::Response<Full<Bytes>> {
     let headers = response.headers_mut();
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, ANY);
     headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, ALLOWED);
-    headers.insert(
-        header::ACCESS_CONTROL_ALLOW_HEADERS,
-        const { HeaderValue::from_static("content-type, *") },
-    );
-    headers.insert(
-        header::ACCESS_CONTROL_MAX_AGE,
-        const { HeaderValue::from_static("86400") },
-    );
+    headers
+        .insert(header::ACCESS_CONTROL_ALLOW_HEADERS, const { HeaderValue::from_static("content-type, *") });
+    headers.insert(header::ACCESS_CONTROL_MAX_AGE, const { HeaderValue::from_static("86400") });
     response
 }

@@ -41,17 +41,10 @@ const MENU_SITES: usize = 15;
 fn page(status: StatusCode, headers: &HeaderMap, page: Markup) -> Response {
     let page = page.into_string();
     let squeezed = assets::accepts_gzip(headers);
-    let body = if squeezed {
-        Body::from(assets::gzip_page(&page))
-    } else {
-        Body::from(page)
-    };
+    let body = if squeezed { Body::from(assets::gzip_page(&page)) } else { Body::from(page) };
     let mut response = (status, body).into_response();
     let answer = response.headers_mut();
-    answer.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("text/html; charset=utf-8"),
-    );
+    answer.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     answer.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
     if squeezed {
         answer.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
@@ -112,10 +105,7 @@ pub async fn sites(State(app): State<Arc<App>>, viewer: Viewer, headers: HeaderM
     for here in seen.iter().map(|site| here(&app, site, now_ms)) {
         now.here += here.here;
         now.minutes.resize(here.minutes.len(), 0);
-        now.minutes
-            .iter_mut()
-            .zip(here.minutes)
-            .for_each(|(sum, n)| *sum += n);
+        now.minutes.iter_mut().zip(here.minutes).for_each(|(sum, n)| *sum += n);
     }
     let shell = Shell {
         title: "All sites".to_string(),
@@ -125,11 +115,7 @@ pub async fn sites(State(app): State<Arc<App>>, viewer: Viewer, headers: HeaderM
         ..shell(viewer, &seen, None)
     };
     let add = "passerby site add example.com --timezone Europe/Berlin".to_string();
-    Ok(page(
-        StatusCode::OK,
-        &headers,
-        Sites { shell, rows, add }.render(),
-    ))
+    Ok(page(StatusCode::OK, &headers, Sites { shell, rows, add }.render()))
 }
 
 /// One line of the list of sites.
@@ -137,15 +123,8 @@ async fn row(app: &App, site: &Site, now_ms: i64) -> Result<SiteRow, WebError> {
     let zone = &site.rules(now_ms).zone;
     let today = time::local(zone, now_ms).day;
     let days = Day(today.0 - CURVE_DAYS + 1)..=today;
-    let report = app
-        .answers
-        .report(site.id, &Question::series(Interval::Day, days, zone))
-        .await?;
-    let curve: Vec<i64> = report
-        .series()
-        .iter()
-        .map(|(_, counts)| counts.visitors)
-        .collect();
+    let report = app.answers.report(site.id, &Question::series(Interval::Day, days, zone)).await?;
+    let curve: Vec<i64> = report.series().iter().map(|(_, counts)| counts.visitors).collect();
     let of_last = |n: usize| curve.iter().rev().take(n).sum::<i64>();
     let remark = match report.rows.is_empty() {
         false => None,
@@ -168,35 +147,21 @@ async fn row(app: &App, site: &Site, now_ms: i64) -> Result<SiteRow, WebError> {
 
 fn here(app: &App, site: &Site, now_ms: i64) -> Now {
     let here = app.folder.read(|state| state.here(site.id, now_ms));
-    Now {
-        here: here.now,
-        minutes: here.minutes.to_vec(),
-    }
+    Now { here: here.now, minutes: here.minutes.to_vec() }
 }
 
 async fn visible(app: &App, viewer: Viewer, now_ms: i64) -> Result<Vec<Arc<Site>>, WebError> {
     let all = app.sites.all(now_ms).await?;
-    Ok(all
-        .into_iter()
-        .filter(|site| viewer.may_see(site))
-        .collect())
+    Ok(all.into_iter().filter(|site| viewer.may_see(site)).collect())
 }
 
 fn shell(viewer: Viewer, seen: &[Arc<Site>], current: Option<&Site>) -> Shell {
     let entry = |site: &Arc<Site>| {
-        (
-            site.domain().to_string(),
-            path(site.domain()),
-            current.is_some_and(|current| current.id == site.id),
-        )
+        (site.domain().to_string(), path(site.domain()), current.is_some_and(|current| current.id == site.id))
     };
     Shell {
         sites: seen.iter().take(MENU_SITES).map(entry).collect(),
-        account: if viewer.signed_in {
-            Account::SignedIn
-        } else {
-            Account::SignedOut
-        },
+        account: if viewer.signed_in { Account::SignedIn } else { Account::SignedOut },
         ..Shell::default()
     }
 }
@@ -205,8 +170,7 @@ fn shell(viewer: Viewer, seen: &[Arc<Site>], current: Option<&Site>) -> Shell {
 async fn find(app: &App, viewer: Viewer, typed: &str, now_ms: i64) -> Result<Arc<Site>, WebError> {
     let domain = normal_domain(typed).ok_or(WebError::NotFound)?;
     let site = app.sites.get(&domain, now_ms).await?;
-    site.filter(|site| viewer.may_see(site))
-        .ok_or(WebError::NotFound)
+    site.filter(|site| viewer.may_see(site)).ok_or(WebError::NotFound)
 }
 
 /// `GET /{domain}`: the overview, or the way to the first visitor.
@@ -233,18 +197,12 @@ pub async fn overview(
         ));
     };
     let window = scene.window();
-    let reports = app
-        .answers
-        .reports(site.id, &present::questions(&scene, &window))
-        .await?;
+    let reports = app.answers.reports(site.id, &present::questions(&scene, &window)).await?;
     let shown = present::overview(
         &scene,
         &window,
         reports,
-        Shell {
-            now: Some(here(&app, &site, now_ms)),
-            ..shell.clone()
-        },
+        Shell { now: Some(here(&app, &site, now_ms)), ..shell.clone() },
     );
     if shown.is_empty() && !counted(&app, &site, first..=last, now_ms).await? {
         let refused = refused(&app, &site, first..=last, now_ms).await?;
@@ -278,16 +236,8 @@ fn scene<'a>(site: &'a Site, view: &'a View, now_ms: i64, bounds: Option<(Day, D
 }
 
 /// Whether anything at all was counted in some days: a day may hold nothing but what was refused.
-async fn counted(
-    app: &App,
-    site: &Site,
-    days: RangeInclusive<Day>,
-    now_ms: i64,
-) -> Result<bool, WebError> {
-    let report = app
-        .answers
-        .report(site.id, &Question::totals(days, &site.rules(now_ms).zone))
-        .await?;
+async fn counted(app: &App, site: &Site, days: RangeInclusive<Day>, now_ms: i64) -> Result<bool, WebError> {
+    let report = app.answers.report(site.id, &Question::totals(days, &site.rules(now_ms).zone)).await?;
     Ok(report.rows.iter().any(|row| present::anything(&row.counts)))
 }
 
@@ -298,19 +248,10 @@ async fn refused(
     days: RangeInclusive<Day>,
     now_ms: i64,
 ) -> Result<Vec<(String, i64)>, WebError> {
-    let question = Question::top(
-        Dimension::Value(Dim::Dropped),
-        Metric::Events,
-        12,
-        days,
-        &site.rules(now_ms).zone,
-    );
+    let question =
+        Question::top(Dimension::Value(Dim::Dropped), Metric::Events, 12, days, &site.rules(now_ms).zone);
     let report = app.answers.report(site.id, &question).await?;
-    Ok(report
-        .rows
-        .iter()
-        .map(|row| (lists::reason(row.label()).to_string(), row.counts.events))
-        .collect())
+    Ok(report.rows.iter().map(|row| (lists::reason(row.label()).to_string(), row.counts.events)).collect())
 }
 
 /// The page of a site that nobody has visited yet.
@@ -342,21 +283,10 @@ fn waiting(
 
 /// Where this page was asked for, as its reader typed it: `https://stats.example.com`.
 fn origin(app: &App, peer: SocketAddr, headers: &HeaderMap) -> String {
-    let host = headers
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok())
-        .unwrap_or("");
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("");
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
-    let host = if !host.is_empty() && host.chars().all(plain) {
-        host
-    } else {
-        "localhost"
-    };
-    let scheme = if app.web.is_https(peer, headers) {
-        "https"
-    } else {
-        "http"
-    };
+    let host = if !host.is_empty() && host.chars().all(plain) { host } else { "localhost" };
+    let scheme = if app.web.is_https(peer, headers) { "https" } else { "http" };
     format!("{scheme}://{host}")
 }
 
@@ -372,11 +302,7 @@ pub async fn first(
         Some((first, last)) => counted(&app, &site, first..=last, now_ms).await?,
         None => false,
     };
-    Ok(if came {
-        StatusCode::OK
-    } else {
-        StatusCode::NO_CONTENT
-    })
+    Ok(if came { StatusCode::OK } else { StatusCode::NO_CONTENT })
 }
 
 /// `GET /{domain}/{list}`: all rows of one list.
@@ -394,15 +320,9 @@ pub async fn list(
     let view = view(&site, query.as_deref().unwrap_or(""), now_ms, bounds);
     let scene = scene(&site, &view, now_ms, bounds);
     let window = scene.window();
-    let reports = app
-        .answers
-        .reports(site.id, &present::list_questions(&scene, &window, list))
-        .await?;
+    let reports = app.answers.reports(site.id, &present::list_questions(&scene, &window, list)).await?;
     let seen = visible(&app, viewer, now_ms).await?;
-    let shell = Shell {
-        now: Some(here(&app, &site, now_ms)),
-        ..shell(viewer, &seen, Some(&site))
-    };
+    let shell = Shell { now: Some(here(&app, &site, now_ms)), ..shell(viewer, &seen, Some(&site)) };
     Ok(page(
         StatusCode::OK,
         &headers,
@@ -425,16 +345,9 @@ pub async fn sign_in_page(
     if viewer.signed_in {
         return Ok(Redirect::to("/").into_response());
     }
-    let (status, said) = if linked {
-        (StatusCode::UNAUTHORIZED, Said::LinkSpent)
-    } else {
-        (StatusCode::OK, Said::Nothing)
-    };
-    Ok(page(
-        status,
-        &headers,
-        sign_in::render(&said, app.password.is_set()),
-    ))
+    let (status, said) =
+        if linked { (StatusCode::UNAUTHORIZED, Said::LinkSpent) } else { (StatusCode::OK, Said::Nothing) };
+    Ok(page(status, &headers, sign_in::render(&said, app.password.is_set())))
 }
 
 /// `POST /sign-in`: the password; a wrong one gets the form again, with a word about it.
@@ -447,20 +360,13 @@ pub async fn sign_in(
 ) -> Answer {
     let set = app.password.is_set();
     match auth::sign_in(same, State(app), peer, headers.clone(), form).await {
-        Err(WebError::Unauthorized) => Ok(page(
-            StatusCode::UNAUTHORIZED,
-            &headers,
-            sign_in::render(&Said::Wrong, set),
-        )),
+        Err(WebError::Unauthorized) => {
+            Ok(page(StatusCode::UNAUTHORIZED, &headers, sign_in::render(&Said::Wrong, set)))
+        }
         Err(WebError::TooMany(seconds)) => {
-            let mut response = page(
-                StatusCode::TOO_MANY_REQUESTS,
-                &headers,
-                sign_in::render(&Said::Slowed(seconds), set),
-            );
-            response
-                .headers_mut()
-                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            let mut response =
+                page(StatusCode::TOO_MANY_REQUESTS, &headers, sign_in::render(&Said::Slowed(seconds), set));
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
             Ok(response)
         }
         other => other,

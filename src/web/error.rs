@@ -67,9 +67,7 @@ impl IntoResponse for WebError {
     fn into_response(self) -> Response {
         let mut response = (self.status(), self.sentence().to_owned()).into_response();
         if let Some(seconds) = self.retry_after_s() {
-            response
-                .headers_mut()
-                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }
@@ -90,12 +88,7 @@ impl Quiet {
         let next_ms = self.next_ms.load(Relaxed);
         let due = now_ms >= next_ms || next_ms > now_ms + TOLD_EVERY_MS;
         let after_ms = now_ms + TOLD_EVERY_MS;
-        if due
-            && self
-                .next_ms
-                .compare_exchange(next_ms, after_ms, Relaxed, Relaxed)
-                .is_ok()
-        {
+        if due && self.next_ms.compare_exchange(next_ms, after_ms, Relaxed, Relaxed).is_ok() {
             log(line);
         }
     }

@@ -31,10 +31,7 @@ pub struct Flood {
 impl Default for Flood {
     fn default() -> Flood {
         let words = (0..WORDS).map(|_| AtomicU64::new(0)).collect();
-        Flood {
-            key: RandomState::new(),
-            words,
-        }
+        Flood { key: RandomState::new(), words }
     }
 }
 
@@ -64,9 +61,7 @@ impl Flood {
 /// What has a limit: an address of version 4, or a network of 64 bits, which one subscriber of version 6 has.
 fn limited(address: IpAddr) -> Option<IpAddr> {
     match address.to_canonical() {
-        IpAddr::V4(v4) => {
-            (!v4.is_loopback() && !v4.is_private() && !v4.is_link_local()).then_some(v4.into())
-        }
+        IpAddr::V4(v4) => (!v4.is_loopback() && !v4.is_private() && !v4.is_link_local()).then_some(v4.into()),
         IpAddr::V6(v6) => {
             let network = Ipv6Addr::from_bits(v6.to_bits() & !0 << 64);
             (!v6.is_loopback() && !v6.is_unique_local() && !v6.is_unicast_link_local())
@@ -81,9 +76,7 @@ mod tests {
 
     fn admitted(flood: &Flood, address: &str, now_ms: i64, tries: u64) -> u64 {
         let address = address.parse().unwrap();
-        (0..tries)
-            .map(|_| u64::from(flood.admit(address, now_ms).is_ok()))
-            .sum()
+        (0..tries).map(|_| u64::from(flood.admit(address, now_ms).is_ok())).sum()
     }
 
     #[test]
@@ -93,18 +86,8 @@ mod tests {
         assert_eq!(flood.admit("192.0.2.1".parse().unwrap(), 7_500), Err(3));
         // One of these could share the word, not all.
         let others = ["192.0.2.2", "198.51.100.1", "2001:db8::1"];
-        assert!(
-            others
-                .iter()
-                .filter(|address| admitted(&flood, address, 0, 1) == 1)
-                .count()
-                >= 2
-        );
-        assert_eq!(
-            admitted(&flood, "192.0.2.1", WINDOW_MS, 6_000),
-            MOST,
-            "the next window"
-        );
+        assert!(others.iter().filter(|address| admitted(&flood, address, 0, 1) == 1).count() >= 2);
+        assert_eq!(admitted(&flood, "192.0.2.1", WINDOW_MS, 6_000), MOST, "the next window");
     }
 
     #[test]

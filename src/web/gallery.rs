@@ -36,10 +36,7 @@ struct Dice(u64);
 
 impl Dice {
     fn roll(&mut self, most: i64) -> i64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         ((self.0 >> 33) as i64) % most.max(1)
     }
 }
@@ -84,9 +81,7 @@ const SOURCES: [&str; 12] = [
     "LinkedIn",
     "Kagi",
 ];
-const COUNTRIES: [&str; 13] = [
-    "US", "DE", "GB", "IN", "FR", "CA", "NL", "PL", "BR", "SE", "ES", "JP", "CI",
-];
+const COUNTRIES: [&str; 13] = ["US", "DE", "GB", "IN", "FR", "CA", "NL", "PL", "BR", "SE", "ES", "JP", "CI"];
 
 /// Two months of a lively site, Tuesdays first; day `i` of a list's value `v` has its share of the day.
 pub fn lively() -> Data {
@@ -96,20 +91,14 @@ pub fn lively() -> Data {
     for back in (0..70).rev() {
         let day = Day(last.0 - back);
         let weekend = super::face::dates::weekday(day) >= 5;
-        let mut visitors =
-            1_300 + dice.roll(500) - if weekend { 700 } else { 0 } + (70 - back as i64) * 6;
+        let mut visitors = 1_300 + dice.roll(500) - if weekend { 700 } else { 0 } + (70 - back as i64) * 6;
         if back == 12 {
             visitors = 5_874;
         }
         if back == 0 {
             visitors = visitors * 55 / 100;
         }
-        data.extend(a_day(
-            day,
-            visitors,
-            if back == 0 { 15 } else { 24 },
-            &mut dice,
-        ));
+        data.extend(a_day(day, visitors, if back == 0 { 15 } else { 24 }, &mut dice));
     }
     data
 }
@@ -143,94 +132,46 @@ fn a_day(day: Day, visitors: i64, hours: usize, dice: &mut Dice) -> Data {
                 cells.insert(Text::new(name), counts(part, dice));
             }
         }
-        Rollup {
-            cells: cells.into_iter().collect(),
-        }
+        Rollup { cells: cells.into_iter().collect() }
     };
     let hours: Vec<(Text, Counts)> = (0..hours)
         .map(|hour| {
             let peak = 12 - (hour as i64 - 14).abs();
-            (
-                Text::new(format!("{hour:02}")),
-                counts(visitors * peak.max(1) / 130, dice),
-            )
+            (Text::new(format!("{hour:02}")), counts(visitors * peak.max(1) / 130, dice))
         })
         .collect();
     let mut total = counts(visitors, dice);
     total.pageviews = hours.iter().map(|(_, counts)| counts.pageviews).sum();
     let mut add = |dim: Dim, rollup: Rollup| data.push((day, dim, rollup));
-    add(
-        Dim::Total,
-        Rollup {
-            cells: vec![(Text::new(""), total)],
-        },
-    );
+    add(Dim::Total, Rollup { cells: vec![(Text::new(""), total)] });
     add(Dim::Hour, Rollup { cells: hours });
     for (dim, names) in [
         (Dim::Page, &PAGES[..]),
         (Dim::EntryPage, &PAGES[..12]),
         (Dim::ExitPage, &PAGES[..18]),
         (Dim::Source, &SOURCES[..]),
-        (
-            Dim::Channel,
-            &[
-                "Organic Search",
-                "Direct",
-                "Referral",
-                "Organic Social",
-                "AI Assistants",
-            ],
-        ),
+        (Dim::Channel, &["Organic Search", "Direct", "Referral", "Organic Social", "AI Assistants"]),
         (
             Dim::Referrer,
-            &[
-                "google.com",
-                "",
-                "news.ycombinator.com/item",
-                "github.com/passerby",
-                "lobste.rs/s/1",
-            ],
+            &["google.com", "", "news.ycombinator.com/item", "github.com/passerby", "lobste.rs/s/1"],
         ),
         (Dim::UtmCampaign, &["", "spring-letter", "launch"]),
         (Dim::Country, &COUNTRIES[..]),
         (Dim::Region, &["US-CA", "DE-BE", "GB-ENG", "FR-IDF"]),
-        (
-            Dim::City,
-            &["San Francisco, US", "Berlin, DE", "London, GB", "Paris, FR"],
-        ),
+        (Dim::City, &["San Francisco, US", "Berlin, DE", "London, GB", "Paris, FR"]),
         (Dim::Device, &["Desktop", "Mobile", "Tablet"]),
-        (
-            Dim::Browser,
-            &["Chrome", "Firefox", "Safari", "Edge", "Samsung Internet"],
-        ),
-        (
-            Dim::System,
-            &["macOS", "Windows", "Linux", "iOS", "Android"],
-        ),
+        (Dim::Browser, &["Chrome", "Firefox", "Safari", "Edge", "Samsung Internet"]),
+        (Dim::System, &["macOS", "Windows", "Linux", "iOS", "Android"]),
         (Dim::Hostname, &["northlight.example"]),
         (Dim::EventName, &["Signed up", "Copied the install command"]),
     ] {
         let cells = spread(names, dice);
         add(dim, cells);
     }
-    let dropped = |name: &str, n| {
-        (
-            Text::new(name),
-            Counts {
-                events: n,
-                ..Counts::default()
-            },
-        )
-    };
+    let dropped = |name: &str, n| (Text::new(name), Counts { events: n, ..Counts::default() });
     add(
         Dim::Dropped,
-        Rollup {
-            cells: vec![
-                dropped("bot", visitors / 3),
-                dropped("malformed", 3),
-                dropped("too_old", 1),
-            ],
-        },
+        Rollup { cells: vec![dropped("bot", visitors / 3), dropped("malformed", 3), dropped("too_old", 1)] },
     );
     data
 }
@@ -267,36 +208,22 @@ pub fn strange() -> Data {
         Dim::EventName,
         Dim::Country,
     ] {
-        let mut cells: Vec<(Text, Counts)> =
-            names.iter().map(|name| (Text::new(name), one())).collect();
+        let mut cells: Vec<(Text, Counts)> = names.iter().map(|name| (Text::new(name), one())).collect();
         cells.sort_by(|a, b| a.0.cmp(&b.0));
         data.push((today, dim, Rollup { cells }));
     }
     let mut total = one();
     total.visitors = names.len() as i64;
-    data.push((
-        today,
-        Dim::Total,
-        Rollup {
-            cells: vec![(Text::new(""), total)],
-        },
-    ));
+    data.push((today, Dim::Total, Rollup { cells: vec![(Text::new(""), total)] }));
     data
 }
 
 fn one() -> Counts {
-    Counts {
-        visitors: 1,
-        visits: 1,
-        pageviews: 1,
-        ..Counts::default()
-    }
+    Counts { visitors: 1, visits: 1, pageviews: 1, ..Counts::default() }
 }
 
 fn a_day_of_one(day: Day, page: &str) -> Data {
-    let cell = |value: &str| Rollup {
-        cells: vec![(Text::new(value), one())],
-    };
+    let cell = |value: &str| Rollup { cells: vec![(Text::new(value), one())] };
     [
         (Dim::Total, ""),
         (Dim::Hour, "14"),
@@ -335,11 +262,7 @@ pub fn bounds(data: &Data) -> Option<(Day, Day)> {
 
 pub fn shell() -> Shell {
     let minutes = (0..30).map(|i| (i * 7 + 3) % 11).collect();
-    let sites = [
-        "northlight.example",
-        "docs.northlight.example",
-        "fieldnotes.example",
-    ];
+    let sites = ["northlight.example", "docs.northlight.example", "fieldnotes.example"];
     Shell {
         now: Some(Now { here: 38, minutes }),
         sites: sites
@@ -364,9 +287,7 @@ pub fn overview(data: &Data, asked: &str) -> String {
     };
     let window = scene.window();
     let reports = answer(data, &present::questions(&scene, &window));
-    present::overview(&scene, &window, reports, shell())
-        .render()
-        .into_string()
+    present::overview(&scene, &window, reports, shell()).render().into_string()
 }
 
 pub fn list(data: &Data, slug: &str, asked: &str) -> String {
@@ -382,9 +303,7 @@ pub fn list(data: &Data, slug: &str, asked: &str) -> String {
     let window = scene.window();
     let (panel, list) = lists::find(slug).expect("a list");
     let reports = answer(data, &present::list_questions(&scene, &window, list));
-    present::list_page(&scene, &window, panel, list, reports, shell())
-        .render()
-        .into_string()
+    present::list_page(&scene, &window, panel, list, reports, shell()).render().into_string()
 }
 
 pub fn first() -> String {
@@ -411,9 +330,7 @@ pub fn sites() -> String {
         href: format!("/{domain}"),
         here: (scale / 40) as u32,
         curve: (scale > 0).then(|| {
-            (0..30)
-                .map(|i| scale * (10 + (i * 13 % 7) - if i % 7 > 4 { 5 } else { 0 }) / 10)
-                .collect()
+            (0..30).map(|i| scale * (10 + (i * 13 % 7) - if i % 7 > 4 { 5 } else { 0 }) / 10).collect()
         }),
         today: scale,
         yesterday: scale * 12 / 10,
@@ -435,13 +352,7 @@ pub fn sites() -> String {
         now: shell().now,
         ..Shell::default()
     };
-    Sites {
-        shell,
-        rows,
-        add: "passerby site add example.com".into(),
-    }
-    .render()
-    .into_string()
+    Sites { shell, rows, add: "passerby site add example.com".into() }.render().into_string()
 }
 
 pub fn no_sites() -> String {
@@ -452,13 +363,9 @@ pub fn no_sites() -> String {
         account: Account::SignedIn,
         ..Shell::default()
     };
-    Sites {
-        shell,
-        rows: Vec::new(),
-        add: "passerby site add example.com --timezone Europe/Berlin".into(),
-    }
-    .render()
-    .into_string()
+    Sites { shell, rows: Vec::new(), add: "passerby site add example.com --timezone Europe/Berlin".into() }
+        .render()
+        .into_string()
 }
 
 /// All pages, by name.
@@ -467,13 +374,7 @@ pub fn all() -> Vec<(&'static str, String)> {
     let old = a_day_of_one(day("2015-05-17"), "/");
     vec![
         ("overview", overview(&lively, "")),
-        (
-            "bounce",
-            overview(
-                &lively,
-                "period=28d&metric=bounce_rate&sources=channels&pages=entry-pages",
-            ),
-        ),
+        ("bounce", overview(&lively, "period=28d&metric=bounce_rate&sources=channels&pages=entry-pages")),
         ("today", overview(&lively, "period=today&metric=pageviews")),
         ("week", overview(&lively, "period=7d&metric=visit_duration")),
         ("year", overview(&lively, "period=year")),
@@ -489,23 +390,11 @@ pub fn all() -> Vec<(&'static str, String)> {
         ("first", first()),
         ("sites", sites()),
         ("no-sites", no_sites()),
-        (
-            "sign-in",
-            sign_in::render(&Said::Nothing, true).into_string(),
-        ),
+        ("sign-in", sign_in::render(&Said::Nothing, true).into_string()),
         ("wrong", sign_in::render(&Said::Wrong, true).into_string()),
-        (
-            "slowed",
-            sign_in::render(&Said::Slowed(32), true).into_string(),
-        ),
-        (
-            "no-password",
-            sign_in::render(&Said::Nothing, false).into_string(),
-        ),
-        (
-            "link-spent",
-            sign_in::render(&Said::LinkSpent, true).into_string(),
-        ),
+        ("slowed", sign_in::render(&Said::Slowed(32), true).into_string()),
+        ("no-password", sign_in::render(&Said::Nothing, false).into_string()),
+        ("link-spent", sign_in::render(&Said::LinkSpent, true).into_string()),
         ("not-found", trouble::not_found().into_string()),
         ("unavailable", trouble::unavailable().into_string()),
     ]
@@ -549,9 +438,7 @@ fn tags(page: &str) -> Vec<(String, Vec<(String, String)>)> {
     tags
 }
 
-const VOID: [&str; 9] = [
-    "wbr", "!DOCTYPE", "html", "meta", "link", "input", "hr", "br", "img",
-];
+const VOID: [&str; 9] = ["wbr", "!DOCTYPE", "html", "meta", "link", "input", "hr", "br", "img"];
 
 #[test]
 fn what_holds_on_every_page() {
@@ -559,15 +446,9 @@ fn what_holds_on_every_page() {
     for (name, page) in all() {
         if let Some(folder) = &folder {
             let path = std::path::Path::new(folder).join(format!("{name}.html"));
-            let (css, js, svg) = (
-                assets::style().path(),
-                assets::script().path(),
-                assets::icon().path(),
-            );
-            let page = page
-                .replace(css, "passerby.css")
-                .replace(js, "passerby.js")
-                .replace(svg, "passerby.svg");
+            let (css, js, svg) = (assets::style().path(), assets::script().path(), assets::icon().path());
+            let page =
+                page.replace(css, "passerby.css").replace(js, "passerby.js").replace(svg, "passerby.svg");
             std::fs::write(path, page).expect("the folder can be written");
         }
         let weight = assets::gzip_page(&page).len();
@@ -597,9 +478,7 @@ fn what_holds_on_every_page() {
                     "aria-labelledby" | "for" => targets.push(value.clone()),
                     "href" if value.starts_with('#') => targets.push(value[1..].to_string()),
                     "href" => assert!(
-                        value.is_empty()
-                            || value.starts_with('/')
-                            || value == "https://new-venture.example/",
+                        value.is_empty() || value.starts_with('/') || value == "https://new-venture.example/",
                         "{name}: {value}"
                     ),
                     _ => {}
@@ -614,11 +493,7 @@ fn what_holds_on_every_page() {
         for target in targets {
             assert!(ids.contains(&target), "{name}: #{target} leads nowhere");
         }
-        assert_eq!(
-            page.matches("<script").count(),
-            1,
-            "{name}: no script but ours"
-        );
+        assert_eq!(page.matches("<script").count(), 1, "{name}: no script but ours");
         assert_eq!(page.matches("<h1").count(), 1, "{name}: one title");
     }
 }

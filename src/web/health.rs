@@ -9,26 +9,9 @@ use std::sync::Arc;
 /// 200 while the store answers, else 503. Says nothing that a stranger should not know.
 pub async fn health(State(app): State<Arc<App>>) -> Response {
     let (status, body) = match app.store.revision().await {
-        Ok(_) => (
-            StatusCode::OK,
-            concat!(
-                r#"{"status":"ok","version":""#,
-                env!("CARGO_PKG_VERSION"),
-                "\"}"
-            ),
-        ),
-        Err(_) => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            r#"{"status":"the store does not answer"}"#,
-        ),
+        Ok(_) => (StatusCode::OK, concat!(r#"{"status":"ok","version":""#, env!("CARGO_PKG_VERSION"), "\"}")),
+        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, r#"{"status":"the store does not answer"}"#),
     };
-    (
-        status,
-        [
-            (header::CONTENT_TYPE, "application/json"),
-            (header::CACHE_CONTROL, "no-store"),
-        ],
-        body,
-    )
+    (status, [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], body)
         .into_response()
 }

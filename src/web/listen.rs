@@ -78,9 +78,7 @@ impl Default for Limits {
 /// As many as the process may have open files, less some for the store and the pages; at most 10,000.
 fn connections_allowed() -> usize {
     const KEPT_FREE: u64 = 64;
-    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile)
-        .current
-        .unwrap_or(u64::MAX);
+    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
     usize::try_from(files.saturating_sub(KEPT_FREE).clamp(16, 10_000)).unwrap_or(10_000)
 }
 
@@ -94,13 +92,7 @@ enum Phase {
     Write = 4,
 }
 
-const PHASES: [Phase; 5] = [
-    Phase::Idle,
-    Phase::Head,
-    Phase::Body,
-    Phase::Answer,
-    Phase::Write,
-];
+const PHASES: [Phase; 5] = [Phase::Idle, Phase::Head, Phase::Body, Phase::Answer, Phase::Write];
 
 /// A connection as its requests see it.
 pub struct Connection {
@@ -117,10 +109,7 @@ impl Connection {
     }
 
     fn enter(&self, phase: Phase) {
-        self.waits.store(
-            (phase as u64) << 56 | self.room.clock_ms.load(Relaxed),
-            Relaxed,
-        );
+        self.waits.store((phase as u64) << 56 | self.room.clock_ms.load(Relaxed), Relaxed);
     }
 
     fn phase(&self) -> Phase {
@@ -161,12 +150,8 @@ impl Room {
     fn close_longest_waiting(&self) {
         let longest = {
             let here = self.here();
-            let waiting = here
-                .values()
-                .filter(|(connection, _)| connection.phase() != Phase::Answer);
-            waiting
-                .min_by_key(|(connection, _)| connection.since_ms())
-                .map(|(_, task)| task.clone())
+            let waiting = here.values().filter(|(connection, _)| connection.phase() != Phase::Answer);
+            waiting.min_by_key(|(connection, _)| connection.since_ms()).map(|(_, task)| task.clone())
         };
         if let Some(task) = longest {
             task.abort();
@@ -207,25 +192,12 @@ pub async fn serve<A: Answer>(
             accepted = accept(&listener, &room, limits.connections) => accepted,
         };
         let (stream, peer) = accepted;
-        let connection = Arc::new(Connection {
-            peer,
-            room: room.clone(),
-            waits: AtomicU64::new(0),
-        });
+        let connection = Arc::new(Connection { peer, room: room.clone(), waits: AtomicU64::new(0) });
         connection.enter(Phase::Idle);
-        let place = Place {
-            room: room.clone(),
-            number,
-        };
+        let place = Place { room: room.clone(), number };
         // The lock is held over the spawn, so that the task cannot leave before it has come in.
         let mut here = room.here();
-        let task = tokio::spawn(converse(
-            stream,
-            connection.clone(),
-            place,
-            limits,
-            door.clone(),
-        ));
+        let task = tokio::spawn(converse(stream, connection.clone(), place, limits, door.clone()));
         here.insert(number, (connection, task.abort_handle()));
     }
     drop(listener);
@@ -259,10 +231,7 @@ async fn accept(listener: &TcpListener, room: &Room, most: usize) -> (TcpStream,
 
 fn is_of_connection(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-    matches!(
-        error.kind(),
-        ConnectionAborted | ConnectionRefused | ConnectionReset
-    )
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
 /// One connection: request after request.
@@ -288,15 +257,10 @@ async fn converse<A: Answer>(
             Ok::<_, Infallible>(response)
         }
     });
-    let watched = Watched {
-        stream: TokioIo::new(stream),
-        connection: connection.clone(),
-    };
+    let watched = Watched { stream: TokioIo::new(stream), connection: connection.clone() };
     let mut http = http1::Builder::new();
-    let mut conversation = pin!(
-        http.max_buf_size(limits.head_bytes.max(8192))
-            .serve_connection(watched, service)
-    );
+    let mut conversation =
+        pin!(http.max_buf_size(limits.head_bytes.max(8192)).serve_connection(watched, service));
     let mut told = false;
     poll_fn(|cx| {
         if !told && connection.room.stopping.load(Relaxed) {
@@ -311,14 +275,8 @@ async fn converse<A: Answer>(
 
 /// Moves the room's clock on and closes connections that have waited too long.
 async fn sweep(room: Arc<Room>, limits: Limits) {
-    let allowed_ms = [
-        limits.idle,
-        limits.head,
-        limits.body,
-        limits.answer,
-        limits.idle,
-    ]
-    .map(|d| d.as_millis() as u64);
+    let allowed_ms =
+        [limits.idle, limits.head, limits.body, limits.answer, limits.idle].map(|d| d.as_millis() as u64);
     let shortest_ms = allowed_ms.into_iter().min().unwrap_or(1000);
     let period = Duration::from_millis((shortest_ms / 8).clamp(10, 250));
     let start = Instant::now();

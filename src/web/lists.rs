@@ -49,9 +49,7 @@ impl PanelOf {
 
 /// The panel and the list of an address.
 pub fn find(slug: &str) -> Option<(&'static PanelOf, &'static List)> {
-    PANELS
-        .iter()
-        .find_map(|panel| Some((panel, panel.lists.iter().find(|list| list.slug == slug)?)))
+    PANELS.iter().find_map(|panel| Some((panel, panel.lists.iter().find(|list| list.slug == slug)?)))
 }
 
 const NO_SOURCE: &str = "Nobody came from anywhere yet.";
@@ -140,22 +138,15 @@ mod tests {
 
     #[test]
     fn lists_have_addresses_of_their_own_and_tabs_come_first() {
-        let mut slugs: Vec<&str> = PANELS
-            .iter()
-            .flat_map(|panel| panel.lists)
-            .map(|list| list.slug)
-            .collect();
+        let mut slugs: Vec<&str> =
+            PANELS.iter().flat_map(|panel| panel.lists).map(|list| list.slug).collect();
         let all = slugs.len();
         slugs.sort();
         slugs.dedup();
         assert_eq!(slugs.len(), all);
         for panel in &PANELS {
             let tabs = panel.tabs().count();
-            assert!(
-                tabs > 0 && panel.lists[..tabs].iter().all(|list| list.tab.is_some()),
-                "{}",
-                panel.id
-            );
+            assert!(tabs > 0 && panel.lists[..tabs].iter().all(|list| list.tab.is_some()), "{}", panel.id);
         }
     }
 
@@ -168,11 +159,7 @@ mod tests {
             (Dim::Country, "", "Not known"),
             (Dim::Region, "DE-BE", "BE, Germany"),
             (Dim::City, "Berlin, DE", "Berlin, Germany"),
-            (
-                Dim::City,
-                "Washington, D.C., US",
-                "Washington, D.C., United States",
-            ),
+            (Dim::City, "Washington, D.C., US", "Washington, D.C., United States"),
             (Dim::Page, "/a, b", "/a, b"),
         ];
         for (dim, value, words) in table {

@@ -54,10 +54,7 @@ use tower_service::Service;
 pub fn router(app: Arc<App>) -> Router {
     let pages = Router::new()
         .route("/", get(dashboard::sites))
-        .route(
-            "/sign-in",
-            get(dashboard::sign_in_page).post(dashboard::sign_in),
-        )
+        .route("/sign-in", get(dashboard::sign_in_page).post(dashboard::sign_in))
         .route("/sign-out", post(auth::sign_out))
         .route("/_/{file}", get(dashboard::asset))
         .route("/{domain}", get(dashboard::overview))
@@ -66,10 +63,7 @@ pub fn router(app: Arc<App>) -> Router {
         .fallback(dashboard::not_found)
         .layer(from_fn(dashboard::trouble_as_page));
     Router::new()
-        .route(
-            "/api/v2/query",
-            post(stats::query).layer(DefaultBodyLimit::max(stats::MAX_QUESTION)),
-        )
+        .route("/api/v2/query", post(stats::query).layer(DefaultBodyLimit::max(stats::MAX_QUESTION)))
         .route("/health", get(health::health))
         .merge(pages)
         .layer(from_fn(guard))
@@ -89,21 +83,14 @@ pub struct Door {
 
 impl Door {
     pub fn new(app: Arc<App>) -> Door {
-        Door {
-            router: router(app.clone()),
-            app,
-        }
+        Door { router: router(app.clone()), app }
     }
 
     async fn by_router(&self, request: hyper::Request<Incoming>, peer: SocketAddr) -> Response {
         let (mut head, body) = request.into_parts();
         head.extensions.insert(ConnectInfo(peer));
         let request = Request::from_parts(head, axum::body::Body::new(body));
-        self.router
-            .clone()
-            .call(request)
-            .await
-            .unwrap_or_else(|never| match never {})
+        self.router.clone().call(request).await.unwrap_or_else(|never| match never {})
     }
 }
 
@@ -121,9 +108,7 @@ impl Answer for Door {
                     .map(Either::Left)
             }
             // In a box, so that the path above need not carry room for it.
-            None => Box::pin(self.by_router(request, connection.peer))
-                .await
-                .map(Either::Right),
+            None => Box::pin(self.by_router(request, connection.peer)).await.map(Either::Right),
         }
     }
 }
@@ -137,18 +122,9 @@ const GUARDS: [(HeaderName, HeaderValue); 4] = [
              form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
         ),
     ),
-    (
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    ),
-    (
-        header::REFERRER_POLICY,
-        HeaderValue::from_static("same-origin"),
-    ),
-    (
-        HeaderName::from_static("cross-origin-opener-policy"),
-        HeaderValue::from_static("same-origin"),
-    ),
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
+    (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
 ];
 
 /// Puts the guards on an answer; what does not say how long it may be kept may not be kept at all.
@@ -158,8 +134,6 @@ async fn guard(request: Request, next: Next) -> Response {
     for (name, value) in &GUARDS {
         headers.insert(name, value.clone());
     }
-    headers
-        .entry(header::CACHE_CONTROL)
-        .or_insert(const { HeaderValue::from_static("no-store") });
+    headers.entry(header::CACHE_CONTROL).or_insert(const { HeaderValue::from_static("no-store") });
     response
 }

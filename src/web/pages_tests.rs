@@ -36,10 +36,7 @@ struct Got {
 
 impl Got {
     fn header(&self, name: header::HeaderName) -> &str {
-        self.head
-            .headers()
-            .get(name)
-            .map_or("", |value| value.to_str().expect("text"))
+        self.head.headers().get(name).map_or("", |value| value.to_str().expect("text"))
     }
 }
 
@@ -48,42 +45,24 @@ impl Server {
     #[allow(clippy::needless_update)]
     async fn open(public: bool) -> Server {
         let folder = tempfile::tempdir().expect("a folder");
-        let store = crate::store::open(&format!("sqlite:{}/store.db", folder.path().display()))
-            .expect("a store");
+        let store =
+            crate::store::open(&format!("sqlite:{}/store.db", folder.path().display())).expect("a store");
         let parts = Parts {
             store,
             salts: Salts::open(folder.path(), &[], || true),
             clock: Arc::new(|| NOW_MS),
-            web: WebConfig {
-                public,
-                ..WebConfig::default()
-            },
+            web: WebConfig { public, ..WebConfig::default() },
             geo: None,
             password: Some(Zeroizing::new("open sesame".to_string())),
         };
         let app = Arc::new(App::open(parts).await.expect("an app"));
-        Server {
-            router: router(app.clone()),
-            app,
-            _folder: folder,
-        }
+        Server { router: router(app.clone()), app, _folder: folder }
     }
 
     /// Adds a site in Berlin with stored days.
     async fn site(&self, domain: &str, data: Data) {
-        self.app
-            .sites
-            .add(&Text::new(domain), Some("Europe/Berlin"), 0)
-            .await
-            .expect("a site");
-        let site = self
-            .app
-            .sites
-            .get(domain, NOW_MS)
-            .await
-            .expect("readable")
-            .expect("there")
-            .id;
+        self.app.sites.add(&Text::new(domain), Some("Europe/Berlin"), 0).await.expect("a site");
+        let site = self.app.sites.get(domain, NOW_MS).await.expect("readable").expect("there").id;
         let put = |(day, dim, rollup): (_, _, passerby_engine::rollup::Rollup)| Put::Rollup {
             site,
             unit: LIVE,
@@ -91,38 +70,22 @@ impl Server {
             dim,
             bytes: Some(rollup.encode()),
         };
-        self.app
-            .store
-            .checkpoint(0, 0, data.into_iter().map(put).collect())
-            .await
-            .expect("stored");
+        self.app.store.checkpoint(0, 0, data.into_iter().map(put).collect()).await.expect("stored");
     }
 
     async fn ask(&self, request: axum::http::request::Builder, body: &'static str) -> Got {
         let mut request = request.body(Body::from(body)).expect("a request");
-        request
-            .extensions_mut()
-            .insert(ConnectInfo(SocketAddr::from(([192, 0, 2, 1], 40_000))));
+        request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([192, 0, 2, 1], 40_000))));
         let response = self.router.clone().call(request).await.expect("an answer");
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.expect("a body").to_bytes();
         let mut text = String::new();
-        if parts
-            .headers
-            .get(header::CONTENT_ENCODING)
-            .is_some_and(|coding| coding == "gzip")
-        {
-            GzDecoder::new(&bytes[..])
-                .read_to_string(&mut text)
-                .expect("gzip");
+        if parts.headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding == "gzip") {
+            GzDecoder::new(&bytes[..]).read_to_string(&mut text).expect("gzip");
         } else {
             text = String::from_utf8_lossy(&bytes).into_owned();
         }
-        Got {
-            status: parts.status,
-            head: Response::from_parts(parts, ()),
-            text,
-        }
+        Got { status: parts.status, head: Response::from_parts(parts, ()), text }
     }
 
     async fn get(&self, path: &str) -> Got {
@@ -136,15 +99,9 @@ impl Server {
     }
 
     async fn sign_in(&self, password: &'static str) -> Got {
-        let form = Request::builder()
-            .method(Method::POST)
-            .uri("/sign-in")
-            .header("sec-fetch-site", "same-origin");
-        self.ask(
-            form.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded"),
-            password,
-        )
-        .await
+        let form =
+            Request::builder().method(Method::POST).uri("/sign-in").header("sec-fetch-site", "same-origin");
+        self.ask(form.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded"), password).await
     }
 }
 
@@ -180,9 +137,8 @@ async fn every_link_on_every_page_leads_somewhere() {
         let got = server.get(&address).await;
         assert_eq!(got.status, StatusCode::OK, "{address}");
         if got.header(header::CONTENT_TYPE).starts_with("text/html") {
-            let links = addresses(&got.text)
-                .into_iter()
-                .filter(|link| link.starts_with('/') && !seen.contains(link));
+            let links =
+                addresses(&got.text).into_iter().filter(|link| link.starts_with('/') && !seen.contains(link));
             // First what is of a new kind: shorter addresses.
             ahead.extend(links);
             ahead.sort_by_key(|link| std::cmp::Reverse(link.len()));
@@ -203,35 +159,18 @@ async fn every_link_on_every_page_leads_somewhere() {
 async fn pages_are_guarded_and_not_kept() {
     let server = Server::open(true).await;
     server.site("northlight.example", gallery::lonely()).await;
-    for path in [
-        "/",
-        "/northlight.example",
-        "/northlight.example/pages",
-        "/sign-in",
-        "/nowhere.example",
-    ] {
+    for path in ["/", "/northlight.example", "/northlight.example/pages", "/sign-in", "/nowhere.example"] {
         let got = server.get(path).await;
         assert_eq!(got.header(header::CACHE_CONTROL), "no-store", "{path}");
-        assert!(
-            got.header(header::CONTENT_SECURITY_POLICY)
-                .starts_with("default-src 'none'"),
-            "{path}"
-        );
-        assert_eq!(
-            got.header(header::CONTENT_TYPE),
-            "text/html; charset=utf-8",
-            "{path}"
-        );
+        assert!(got.header(header::CONTENT_SECURITY_POLICY).starts_with("default-src 'none'"), "{path}");
+        assert_eq!(got.header(header::CONTENT_TYPE), "text/html; charset=utf-8", "{path}");
     }
     let sheet = server.get(super::assets::style().path()).await;
     assert_eq!(
         (sheet.status, sheet.header(header::CACHE_CONTROL)),
         (StatusCode::OK, "public, max-age=31536000, immutable")
     );
-    assert_eq!(
-        server.get("/_/passerby-0.css").await.status,
-        StatusCode::NOT_FOUND
-    );
+    assert_eq!(server.get("/_/passerby-0.css").await.status, StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]
@@ -241,18 +180,11 @@ async fn what_one_may_not_see_looks_like_what_is_not_there() {
     for suffix in ["", "/pages", "/first", "?period=today", "/nonsense"] {
         let hidden = server.get(&format!("/northlight.example{suffix}")).await;
         let absent = server.get(&format!("/nowhere.example{suffix}")).await;
-        assert_eq!(
-            (hidden.status, &hidden.text),
-            (StatusCode::NOT_FOUND, &absent.text),
-            "{suffix}"
-        );
+        assert_eq!((hidden.status, &hidden.text), (StatusCode::NOT_FOUND, &absent.text), "{suffix}");
         assert_eq!(hidden.status, absent.status);
     }
     let home = server.get("/").await;
-    assert_eq!(
-        (home.status, home.header(header::LOCATION)),
-        (StatusCode::SEE_OTHER, "/sign-in")
-    );
+    assert_eq!((home.status, home.header(header::LOCATION)), (StatusCode::SEE_OTHER, "/sign-in"));
 }
 
 #[tokio::test]
@@ -276,18 +208,9 @@ async fn the_right_password_opens_and_wrong_ones_are_told_and_slowed() {
     server.site("northlight.example", gallery::lonely()).await;
     let right = server.sign_in("password=open+sesame").await;
     assert_eq!(right.status, StatusCode::SEE_OTHER);
-    let cookie = right
-        .header(header::SET_COOKIE)
-        .split(';')
-        .next()
-        .unwrap_or("")
-        .to_string();
-    let page = server
-        .ask(
-            Request::get("/northlight.example?period=today").header(header::COOKIE, cookie),
-            "",
-        )
-        .await;
+    let cookie = right.header(header::SET_COOKIE).split(';').next().unwrap_or("").to_string();
+    let page =
+        server.ask(Request::get("/northlight.example?period=today").header(header::COOKIE, cookie), "").await;
     assert_eq!(page.status, StatusCode::OK);
     assert!(page.text.contains("Sign out"), "{}", page.text);
 }
@@ -300,44 +223,20 @@ async fn a_new_site_shows_its_line_and_waits() {
     let line = "&lt;script defer src=&quot;http://stats.example.com/p.js&quot; data-site=&quot;quiet.example&quot;&gt;&lt;/script&gt;";
     assert!(page.text.contains(line), "{}", page.text);
     assert!(page.text.contains(r#"data-poll="/quiet.example/first""#));
-    assert!(
-        page.text
-            .contains(r#"<noscript><meta http-equiv="refresh" content="5"></noscript>"#)
-    );
-    assert_eq!(
-        server.get("/quiet.example/first").await.status,
-        StatusCode::NO_CONTENT
-    );
+    assert!(page.text.contains(r#"<noscript><meta http-equiv="refresh" content="5"></noscript>"#));
+    assert_eq!(server.get("/quiet.example/first").await.status, StatusCode::NO_CONTENT);
 
     server.site("lucky.example", gallery::lonely()).await;
-    assert_eq!(
-        server.get("/lucky.example/first").await.status,
-        StatusCode::OK
-    );
-    assert!(
-        server
-            .get("/lucky.example")
-            .await
-            .text
-            .contains("id=\"figures\"")
-    );
+    assert_eq!(server.get("/lucky.example/first").await.status, StatusCode::OK);
+    assert!(server.get("/lucky.example").await.text.contains("id=\"figures\""));
 }
 
 #[tokio::test]
 async fn a_strange_host_is_not_repeated() {
     let server = Server::open(true).await;
     server.site("quiet.example", Data::new()).await;
-    let page = server
-        .ask(
-            Request::get("/quiet.example").header(header::HOST, "x\"><b>"),
-            "",
-        )
-        .await;
-    assert!(
-        page.text.contains("http://localhost/p.js") && !page.text.contains("<b>"),
-        "{}",
-        page.text
-    );
+    let page = server.ask(Request::get("/quiet.example").header(header::HOST, "x\"><b>"), "").await;
+    assert!(page.text.contains("http://localhost/p.js") && !page.text.contains("<b>"), "{}", page.text);
 }
 
 #[tokio::test]
@@ -349,12 +248,7 @@ async fn days_elsewhere_are_named_and_led_to() {
         .collect();
     server.site("old.example", old).await;
     let page = server.get("/old.example").await;
-    assert!(
-        page.text
-            .contains("Nothing was counted in the last 30 days."),
-        "{}",
-        page.text
-    );
+    assert!(page.text.contains("Nothing was counted in the last 30 days."), "{}", page.text);
     let link = addresses(&page.text)
         .into_iter()
         .find(|link| link.starts_with("/old.example?from=2015-12-11"))

@@ -46,35 +46,23 @@ impl Password {
             let Ok(hash) = PasswordHash::new(&hash) else {
                 return false;
             };
-            Argon2::default()
-                .verify_password(tried.as_bytes(), &hash)
-                .is_ok()
+            Argon2::default().verify_password(tried.as_bytes(), &hash).is_ok()
         })
         .await
         .unwrap_or(false)
     }
 
     async fn hash_text(&self) -> Option<String> {
-        let text = self
-            .text
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .take()?;
+        let text = self.text.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()?;
         self.in_turn(move || {
-            Argon2::default()
-                .hash_password(text.as_bytes())
-                .map(|hash| hash.to_string())
-                .ok()
+            Argon2::default().hash_password(text.as_bytes()).map(|hash| hash.to_string()).ok()
         })
         .await
         .flatten()
     }
 
     /// Runs when it is its turn, on a thread that may block. None only while the program ends.
-    async fn in_turn<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Option<T> {
+    async fn in_turn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
         // The turn goes with the work, which runs to its end even if nobody waits for it any more.
         let turn = self.turns.clone().acquire_owned().await.ok()?;
         tokio::task::spawn_blocking(move || {
@@ -95,22 +83,10 @@ mod tests {
     async fn only_the_password_is_the_password() {
         let password = Password::new(Some(Zeroizing::new("passing by".to_owned())));
         assert!(password.is_set());
-        for (tried, right) in [
-            ("passing by", true),
-            ("passing", false),
-            ("", false),
-            ("passing by", true),
-        ] {
-            assert_eq!(
-                password.is(Zeroizing::new(tried.to_owned())).await,
-                right,
-                "{tried:?}"
-            );
+        for (tried, right) in [("passing by", true), ("passing", false), ("", false), ("passing by", true)] {
+            assert_eq!(password.is(Zeroizing::new(tried.to_owned())).await, right, "{tried:?}");
         }
-        assert!(
-            password.text.lock().unwrap().is_none(),
-            "the text is gone once it is hashed"
-        );
+        assert!(password.text.lock().unwrap().is_none(), "the text is gone once it is hashed");
     }
 
     #[tokio::test]

@@ -45,9 +45,7 @@ impl WebConfig {
     /// Whether the client speaks https with a proxy that we believe.
     pub fn is_https(&self, peer: SocketAddr, headers: &HeaderMap) -> bool {
         let said = headers.get_all(X_FORWARDED_PROTO).into_iter().next_back();
-        let last = said
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.rsplit(',').next());
+        let last = said.and_then(|value| value.to_str().ok()).and_then(|value| value.rsplit(',').next());
         last.is_some_and(|proto| proto.trim().eq_ignore_ascii_case("https"))
             && is_trusted(&self.trusted, peer.ip().to_canonical())
     }
@@ -67,21 +65,11 @@ impl<'a> Sender<'a> {
         let (address, place) = config.sender(peer, headers);
         let agent = headers
             .get(header::USER_AGENT)
-            .map_or(Cow::Borrowed(""), |agent| {
-                String::from_utf8_lossy(agent.as_bytes())
-            });
-        let languages = headers
-            .get(header::ACCEPT_LANGUAGE)
-            .and_then(|languages| languages.to_str().ok())
-            .unwrap_or("");
+            .map_or(Cow::Borrowed(""), |agent| String::from_utf8_lossy(agent.as_bytes()));
+        let languages =
+            headers.get(header::ACCEPT_LANGUAGE).and_then(|languages| languages.to_str().ok()).unwrap_or("");
         let says_1 = |name: HeaderName| headers.get(name).is_some_and(|value| value == "1");
-        Sender {
-            address,
-            place,
-            agent,
-            languages,
-            opted_out: says_1(SEC_GPC) || says_1(header::DNT),
-        }
+        Sender { address, place, agent, languages, opted_out: says_1(SEC_GPC) || says_1(header::DNT) }
     }
 
     pub fn as_peer(&self) -> Peer<'_> {

@@ -25,11 +25,7 @@ pub static COMPRESSED: LazyLock<Vec<u8>> = LazyLock::new(|| {
 /// Its validators: what is sent compressed is another representation, and so has another.
 static ETAGS: LazyLock<[String; 2]> = LazyLock::new(|| {
     let digest = Sha256::digest(SCRIPT);
-    let hex: String = digest
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let hex: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     [format!("\"{hex}\""), format!("\"{hex}-gzip\"")]
 });
 
@@ -51,10 +47,7 @@ pub async fn script(headers: HeaderMap) -> Response {
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         // Any page may load it, also one that isolates itself or checks its integrity.
         (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
-        (
-            header::HeaderName::from_static("cross-origin-resource-policy"),
-            "cross-origin",
-        ),
+        (header::HeaderName::from_static("cross-origin-resource-policy"), "cross-origin"),
         (header::ETAG, etag.as_str()),
     ];
     for (name, value) in fixed {
@@ -69,9 +62,7 @@ pub async fn script(headers: HeaderMap) -> Response {
 fn takes_gzip(headers: &HeaderMap) -> bool {
     items(headers, header::ACCEPT_ENCODING).any(|item| {
         let mut parts = item.split(';').map(str::trim);
-        let named = parts
-            .next()
-            .is_some_and(|name| name.eq_ignore_ascii_case("gzip"));
+        let named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("gzip"));
         let weight = parts.find_map(|part| part.strip_prefix("q=").or(part.strip_prefix("Q=")));
         named && weight.is_none_or(|weight| weight.parse().is_ok_and(|weight: f32| weight > 0.0))
     })
@@ -79,16 +70,12 @@ fn takes_gzip(headers: &HeaderMap) -> bool {
 
 /// Whether `If-None-Match` names this validator. A proxy may have weakened it on the way.
 fn has(headers: &HeaderMap, etag: &str) -> bool {
-    items(headers, header::IF_NONE_MATCH)
-        .any(|item| item == "*" || item.trim_start_matches("W/") == etag)
+    items(headers, header::IF_NONE_MATCH).any(|item| item == "*" || item.trim_start_matches("W/") == etag)
 }
 
 /// The items of a header that is a comma-separated list.
 fn items(headers: &HeaderMap, name: header::HeaderName) -> impl Iterator<Item = &str> {
-    let values = headers
-        .get_all(name)
-        .into_iter()
-        .filter_map(|value| value.to_str().ok());
+    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).map(str::trim)
 }
 
@@ -99,24 +86,11 @@ mod tests {
 
     #[test]
     fn it_is_small_and_keeps_no_comment_and_no_long_name() {
-        println!(
-            "p.js: {} bytes, {} compressed",
-            SCRIPT.len(),
-            COMPRESSED.len()
-        );
-        assert!(
-            COMPRESSED.len() < 1600,
-            "{} bytes compressed",
-            COMPRESSED.len()
-        );
-        assert!(
-            !SCRIPT.contains("//") && !SCRIPT.contains("_batch"),
-            "{SCRIPT}"
-        );
+        println!("p.js: {} bytes, {} compressed", SCRIPT.len(), COMPRESSED.len());
+        assert!(COMPRESSED.len() < 1600, "{} bytes compressed", COMPRESSED.len());
+        assert!(!SCRIPT.contains("//") && !SCRIPT.contains("_batch"), "{SCRIPT}");
         let mut plain = String::new();
-        flate2::read::GzDecoder::new(COMPRESSED.as_slice())
-            .read_to_string(&mut plain)
-            .unwrap();
+        flate2::read::GzDecoder::new(COMPRESSED.as_slice()).read_to_string(&mut plain).unwrap();
         assert_eq!(plain, SCRIPT);
     }
 
@@ -128,56 +102,21 @@ mod tests {
         type Row<'a> = (&'a [(header::HeaderName, &'a str)], u16, Option<&'a str>);
         let table: [Row; 8] = [
             (&[], 200, None),
-            (
-                &[(header::ACCEPT_ENCODING, "gzip, deflate, br")],
-                200,
-                Some("gzip"),
-            ),
-            (
-                &[(header::ACCEPT_ENCODING, "br;q=1, GZIP;q=0.5")],
-                200,
-                Some("gzip"),
-            ),
+            (&[(header::ACCEPT_ENCODING, "gzip, deflate, br")], 200, Some("gzip")),
+            (&[(header::ACCEPT_ENCODING, "br;q=1, GZIP;q=0.5")], 200, Some("gzip")),
             (&[(header::ACCEPT_ENCODING, "gzip;q=0")], 200, None),
             (&[(header::ACCEPT_ENCODING, "xgzip")], 200, None),
-            (
-                &[
-                    (header::ACCEPT_ENCODING, "gzip"),
-                    (header::IF_NONE_MATCH, &gzip_etag),
-                ],
-                304,
-                None,
-            ),
-            (
-                &[
-                    (header::ACCEPT_ENCODING, "gzip"),
-                    (header::IF_NONE_MATCH, &weak),
-                ],
-                304,
-                None,
-            ),
+            (&[(header::ACCEPT_ENCODING, "gzip"), (header::IF_NONE_MATCH, &gzip_etag)], 304, None),
+            (&[(header::ACCEPT_ENCODING, "gzip"), (header::IF_NONE_MATCH, &weak)], 304, None),
             (&[(header::IF_NONE_MATCH, &gzip_etag)], 200, None),
         ];
         for (asked, status, encoding) in table {
-            let headers = asked
-                .iter()
-                .map(|(name, value)| (name.clone(), value.parse().unwrap()))
-                .collect();
+            let headers = asked.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect();
             let answer = script(headers).await;
-            let got = answer
-                .headers()
-                .get(header::CONTENT_ENCODING)
-                .map(|value| value.to_str().unwrap());
-            assert_eq!(
-                (answer.status().as_u16(), got),
-                (status, encoding),
-                "{asked:?}"
-            );
+            let got = answer.headers().get(header::CONTENT_ENCODING).map(|value| value.to_str().unwrap());
+            assert_eq!((answer.status().as_u16(), got), (status, encoding), "{asked:?}");
             assert_eq!(answer.headers()["access-control-allow-origin"], "*");
-            assert_eq!(
-                answer.headers()["cross-origin-resource-policy"],
-                "cross-origin"
-            );
+            assert_eq!(answer.headers()["cross-origin-resource-policy"], "cross-origin");
             assert_eq!(answer.headers()["cache-control"], "public, max-age=86400");
             assert!(!answer.headers().contains_key(header::SET_COOKIE));
         }

@@ -27,19 +27,10 @@ pub enum AskError {
 }
 
 /// Answers a question about a site: JSON in, JSON out.
-pub async fn ask(
-    source: &Source,
-    site: &Site,
-    question: &[u8],
-    now_ms: i64,
-) -> Result<String, AskError> {
+pub async fn ask(source: &Source, site: &Site, question: &[u8], now_ms: i64) -> Result<String, AskError> {
     let bounds = source.bounds(site.id).await.map_err(AskError::Store)?;
-    let query =
-        parse(question, &site.rules(now_ms).zone, now_ms, bounds).map_err(AskError::Query)?;
-    let report = source
-        .report(site.id, &query)
-        .await
-        .map_err(AskError::Store)?;
+    let query = parse(question, &site.rules(now_ms).zone, now_ms, bounds).map_err(AskError::Query)?;
+    let report = source.report(site.id, &query).await.map_err(AskError::Store)?;
     Ok(report.to_json(&query, site.domain()))
 }
 
@@ -57,9 +48,7 @@ pub async fn query(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes)
             let sentence = serde_json::json!({ "error": e.sentence() });
             let mut response = json(e.status(), sentence.to_string());
             if let Some(seconds) = e.retry_after_s() {
-                response
-                    .headers_mut()
-                    .insert(header::RETRY_AFTER, seconds.into());
+                response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
             }
             response
         }
@@ -67,46 +56,29 @@ pub async fn query(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes)
 }
 
 async fn answer(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<String, WebError> {
-    let presented = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
-    let presented = presented
-        .and_then(|value| value.strip_prefix("Bearer "))
-        .ok_or(WebError::Unauthorized)?;
-    let key = keys::check(&*app.store, presented.trim())
-        .await?
-        .ok_or(WebError::Unauthorized)?;
-    let about: About = serde_json::from_slice(body).map_err(|_| {
-        WebError::BadRequest("The question is a JSON object with a \"site_id\".".to_owned())
-    })?;
+    let presented = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let presented =
+        presented.and_then(|value| value.strip_prefix("Bearer ")).ok_or(WebError::Unauthorized)?;
+    let key = keys::check(&*app.store, presented.trim()).await?.ok_or(WebError::Unauthorized)?;
+    let about: About = serde_json::from_slice(body)
+        .map_err(|_| WebError::BadRequest("The question is a JSON object with a \"site_id\".".to_owned()))?;
     let domain = normal_domain(&about.site_id);
     let site = match domain {
         Some(domain) => app.sites.get(&domain, app.now_ms()).await?,
         None => None,
     };
     // A key for another site learns no more than that this one is not for it.
-    let site = site
-        .filter(|site| key.site.is_none_or(|id| id == site.id))
-        .ok_or(WebError::Unauthorized)?;
-    ask(&app.answers, &site, body, app.now_ms())
-        .await
-        .map_err(|e| match e {
-            AskError::Query(sentence) => WebError::BadRequest(sentence),
-            AskError::Store(error) => {
-                log(&format!("a query could not be answered: {error}"));
-                WebError::Unavailable
-            }
-        })
+    let site = site.filter(|site| key.site.is_none_or(|id| id == site.id)).ok_or(WebError::Unauthorized)?;
+    ask(&app.answers, &site, body, app.now_ms()).await.map_err(|e| match e {
+        AskError::Query(sentence) => WebError::BadRequest(sentence),
+        AskError::Store(error) => {
+            log(&format!("a query could not be answered: {error}"));
+            WebError::Unavailable
+        }
+    })
 }
 
 fn json(status: StatusCode, body: String) -> Response {
-    (
-        status,
-        [
-            (header::CONTENT_TYPE, "application/json"),
-            (header::CACHE_CONTROL, "no-store"),
-        ],
-        body,
-    )
+    (status, [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], body)
         .into_response()
 }

@@ -44,14 +44,8 @@ impl View {
 
     fn of(query: &str, usual: Period) -> View {
         let pairs = || query.split('&').filter_map(|pair| pair.split_once('='));
-        let value = |name: &str| {
-            pairs()
-                .find(|(key, _)| *key == name)
-                .map(|(_, value)| value)
-        };
-        let metric = value("metric")
-            .and_then(Metric::from_key)
-            .filter(|metric| FIGURES.contains(metric));
+        let value = |name: &str| pairs().find(|(key, _)| *key == name).map(|(_, value)| value);
+        let metric = value("metric").and_then(Metric::from_key).filter(|metric| FIGURES.contains(metric));
         View {
             period: Period::from_url(query).unwrap_or(usual.clone()),
             usual,
@@ -59,14 +53,9 @@ impl View {
             by: value("by").and_then(Interval::from_key),
             tabs: std::array::from_fn(|i| {
                 let panel = &PANELS[i];
-                value(panel.id)
-                    .and_then(|slug| panel.tabs().position(|list| list.slug == slug))
-                    .unwrap_or(0)
+                value(panel.id).and_then(|slug| panel.tabs().position(|list| list.slug == slug)).unwrap_or(0)
             }),
-            page: value("page")
-                .and_then(|page| page.parse().ok())
-                .unwrap_or(1)
-                .clamp(1, 10_000),
+            page: value("page").and_then(|page| page.parse().ok()).unwrap_or(1).clamp(1, 10_000),
         }
     }
 
@@ -77,19 +66,11 @@ impl View {
         if self.period != self.usual {
             pairs.push(self.period.to_url());
         }
-        pairs.extend(
-            self.pairs()
-                .into_iter()
-                .map(|(name, value)| format!("{name}={value}")),
-        );
+        pairs.extend(self.pairs().into_iter().map(|(name, value)| format!("{name}={value}")));
         if self.page > 1 {
             pairs.push(format!("page={}", self.page));
         }
-        if pairs.is_empty() {
-            String::new()
-        } else {
-            format!("?{}", pairs.join("&"))
-        }
+        if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) }
     }
 
     /// What is not the period and not the page: a form that changes the period keeps these.
@@ -111,15 +92,7 @@ impl View {
 
     /// The overview's address.
     pub fn overview(&self, domain: &str) -> String {
-        format!(
-            "{}{}",
-            path(domain),
-            View {
-                page: 1,
-                ..self.clone()
-            }
-            .query()
-        )
+        format!("{}{}", path(domain), View { page: 1, ..self.clone() }.query())
     }
 
     /// The address of one of its lists.
@@ -129,19 +102,11 @@ impl View {
 
     /// Another period. The steps are chosen anew, since what fits a year does not fit a day.
     pub fn with_period(&self, period: Period) -> View {
-        View {
-            period,
-            by: None,
-            page: 1,
-            ..self.clone()
-        }
+        View { period, by: None, page: 1, ..self.clone() }
     }
 
     pub fn with_metric(&self, metric: Metric) -> View {
-        View {
-            metric,
-            ..self.clone()
-        }
+        View { metric, ..self.clone() }
     }
 
     pub fn with_tab(&self, panel: usize, tab: usize) -> View {
@@ -178,26 +143,16 @@ mod tests {
             ("period=30d", ""),
             ("period=7d&metric=visits", "?period=7d&metric=visits"),
             ("metric=visits&period=7d", "?period=7d&metric=visits"),
-            (
-                "from=2015-05-17&to=2015-05-20&by=hour",
-                "?from=2015-05-17&to=2015-05-20&by=hour",
-            ),
+            ("from=2015-05-17&to=2015-05-20&by=hour", "?from=2015-05-17&to=2015-05-20&by=hour"),
             ("metric=events&by=year&sources=moons&page=x&_=1", ""),
-            (
-                "sources=channels&pages=exit-pages&page=3",
-                "?sources=channels&pages=exit-pages&page=3",
-            ),
+            ("sources=channels&pages=exit-pages&page=3", "?sources=channels&pages=exit-pages&page=3"),
             ("page=99999999", "?page=10000"),
             ("%00=%ff&&&=&metric", ""),
         ];
         for (asked, address) in table {
             let view = View::parse(asked);
             assert_eq!(view.query(), address, "{asked}");
-            assert_eq!(
-                View::parse(address.trim_start_matches('?')),
-                view,
-                "{asked}"
-            );
+            assert_eq!(View::parse(address.trim_start_matches('?')), view, "{asked}");
         }
     }
 

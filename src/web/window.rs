@@ -39,15 +39,11 @@ impl Window {
         let local = time::local(zone, now_ms);
         let (today, hour) = (local.day, time::hour_of(now_ms, local.offset_s));
         let before = query::previous(&days);
-        let before = (view.period != Period::All
-            && bounds.is_some_and(|(first, _)| first <= *before.end()))
-        .then_some(before);
+        let before = (view.period != Period::All && bounds.is_some_and(|(first, _)| first <= *before.end()))
+            .then_some(before);
         // Days before counting began are not days without visitors: a change against them would be a boast.
-        let counted = bounds.is_some_and(|(first, _)| {
-            before
-                .as_ref()
-                .is_some_and(|before| first <= *before.start())
-        });
+        let counted =
+            bounds.is_some_and(|(first, _)| before.as_ref().is_some_and(|before| first <= *before.start()));
         let compared = match &before {
             _ if !counted => Compared::No,
             None => Compared::No,
@@ -59,18 +55,8 @@ impl Window {
             ),
         };
         let allowed = intervals(&days);
-        let interval = view
-            .by
-            .filter(|by| allowed.contains(by))
-            .unwrap_or_else(|| query::interval(&days));
-        Window {
-            days,
-            today,
-            hour,
-            interval,
-            before,
-            compared,
-        }
+        let interval = view.by.filter(|by| allowed.contains(by)).unwrap_or_else(|| query::interval(&days));
+        Window { days, today, hour, interval, before, compared }
     }
 
     /// The days whose numbers make the change, and those they are set against.

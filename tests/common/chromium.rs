@@ -54,12 +54,7 @@ impl Chromium {
         );
         let profile = tempfile::tempdir().expect("a folder for the profile");
         let mut child = Command::new("sh")
-            .args([
-                "-c",
-                "exec \"$@\" 3<&0 4>&1 0</dev/null 1>/dev/null 2>/dev/null",
-                "sh",
-                PROGRAM,
-            ])
+            .args(["-c", "exec \"$@\" 3<&0 4>&1 0</dev/null 1>/dev/null 2>/dev/null", "sh", PROGRAM])
             .arg(format!("--user-data-dir={}", profile.path().display()))
             .args(flags)
             .args(FLAGS)
@@ -84,22 +79,11 @@ impl Chromium {
             }
         });
         let next_id = AtomicU64::new(1);
-        Chromium {
-            child,
-            input: Mutex::new(input),
-            output: Mutex::new(output),
-            next_id,
-            _profile: profile,
-        }
+        Chromium { child, input: Mutex::new(input), output: Mutex::new(output), next_id, _profile: profile }
     }
 
     /// Gives a command and waits for its answer; what happens meanwhile is not listened to.
-    pub fn call(
-        &self,
-        session: Option<&str>,
-        method: &str,
-        params: Value,
-    ) -> Result<Value, String> {
+    pub fn call(&self, session: Option<&str>, method: &str, params: Value) -> Result<Value, String> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let mut command = json!({"id": id, "method": method, "params": params});
         if let Some(session) = session {
@@ -113,9 +97,7 @@ impl Chromium {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let message = output
-                .recv_timeout(left)
-                .map_err(|e| format!("{method}: no answer: {e}"))?;
+            let message = output.recv_timeout(left).map_err(|e| format!("{method}: no answer: {e}"))?;
             if message["id"] != id {
                 continue;
             }
@@ -128,21 +110,12 @@ impl Chromium {
 
     /// Opens a tab in front, which hides the one that was.
     pub fn tab(&self) -> Tab<'_> {
-        let made = self
-            .call(None, "Target.createTarget", json!({"url": "about:blank"}))
-            .unwrap();
+        let made = self.call(None, "Target.createTarget", json!({"url": "about:blank"})).unwrap();
         let target = made["targetId"].as_str().expect("a target").to_owned();
         let how = json!({"targetId": target, "flatten": true});
         let attached = self.call(None, "Target.attachToTarget", how).unwrap();
-        let session = attached["sessionId"]
-            .as_str()
-            .expect("a session")
-            .to_owned();
-        let tab = Tab {
-            browser: self,
-            target,
-            session,
-        };
+        let session = attached["sessionId"].as_str().expect("a session").to_owned();
+        let tab = Tab { browser: self, target, session };
         tab.call("Page.enable", json!({}));
         tab
     }
@@ -170,9 +143,7 @@ pub struct Tab<'a> {
 
 impl Tab<'_> {
     pub fn call(&self, method: &str, params: Value) -> Value {
-        self.browser
-            .call(Some(&self.session), method, params)
-            .unwrap_or_else(|e| panic!("{e}"))
+        self.browser.call(Some(&self.session), method, params).unwrap_or_else(|e| panic!("{e}"))
     }
 
     /// Goes to an address and waits until its page has loaded.
@@ -190,9 +161,7 @@ impl Tab<'_> {
     /// The same, where a navigation may take the page away under it.
     fn try_eval(&self, expression: &str) -> Result<Value, String> {
         let how = json!({"expression": expression, "awaitPromise": true, "returnByValue": true, "userGesture": true});
-        let done = self
-            .browser
-            .call(Some(&self.session), "Runtime.evaluate", how)?;
+        let done = self.browser.call(Some(&self.session), "Runtime.evaluate", how)?;
         match done.get("exceptionDetails") {
             Some(thrown) => Err(format!("{expression}: {thrown}")),
             None => Ok(done["result"]["value"].clone()),
@@ -218,15 +187,8 @@ impl Tab<'_> {
         self.call("Page.close", json!({}));
         let deadline = Instant::now() + PATIENCE;
         let is_there = || {
-            let targets = self
-                .browser
-                .call(None, "Target.getTargets", json!({}))
-                .unwrap_or_default();
-            let mut targets = targets["targetInfos"]
-                .as_array()
-                .cloned()
-                .unwrap_or_default()
-                .into_iter();
+            let targets = self.browser.call(None, "Target.getTargets", json!({})).unwrap_or_default();
+            let mut targets = targets["targetInfos"].as_array().cloned().unwrap_or_default().into_iter();
             targets.any(|target| target["targetId"] == self.target.as_str())
         };
         while is_there() && Instant::now() < deadline {
@@ -262,10 +224,7 @@ fn from_base64(text: &str) -> Vec<u8> {
     const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut bytes = Vec::with_capacity(text.len() * 3 / 4);
     let (mut held, mut bits) = (0_u32, 0);
-    for value in text
-        .bytes()
-        .filter_map(|c| ALPHABET.bytes().position(|a| a == c))
-    {
+    for value in text.bytes().filter_map(|c| ALPHABET.bytes().position(|a| a == c)) {
         held = held << 6 | value as u32;
         bits += 6;
         if bits >= 8 {

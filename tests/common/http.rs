@@ -13,10 +13,7 @@ pub struct Answer {
 
 impl Answer {
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(n, _)| n == name)
-            .map(|(_, v)| v.as_str())
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
     }
 
     pub fn text(&self) -> String {
@@ -31,10 +28,7 @@ pub struct Client {
 
 impl Client {
     pub fn new(address: SocketAddr) -> Client {
-        Client {
-            address,
-            connection: None,
-        }
+        Client { address, connection: None }
     }
 
     pub fn get(&mut self, path: &str) -> io::Result<Answer> {
@@ -50,10 +44,7 @@ impl Client {
         body: &[u8],
     ) -> io::Result<Answer> {
         let answer = self.exchange(method, path, headers, body);
-        if answer
-            .as_ref()
-            .map_or(true, |a| a.header("connection") == Some("close"))
-        {
+        if answer.as_ref().map_or(true, |a| a.header("connection") == Some("close")) {
             self.connection = None;
         }
         answer
@@ -97,11 +88,7 @@ fn read_answer(from: &mut impl BufRead, head_only: bool) -> io::Result<Answer> {
     if from.read_line(&mut line)? == 0 {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
-    let status: u16 = line
-        .split(' ')
-        .nth(1)
-        .and_then(|s| s.parse().ok())
-        .ok_or_else(bad)?;
+    let status: u16 = line.split(' ').nth(1).and_then(|s| s.parse().ok()).ok_or_else(bad)?;
     let mut headers = Vec::new();
     loop {
         line.clear();
@@ -113,11 +100,7 @@ fn read_answer(from: &mut impl BufRead, head_only: bool) -> io::Result<Answer> {
         };
         headers.push((name.to_lowercase(), value.trim().to_string()));
     }
-    let mut answer = Answer {
-        status,
-        headers,
-        body: Vec::new(),
-    };
+    let mut answer = Answer { status, headers, body: Vec::new() };
     if head_only || status == 204 || status == 304 {
         return Ok(answer);
     }

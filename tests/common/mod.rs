@@ -14,9 +14,7 @@ pub fn all() -> bool {
 
 /// A seed, printed so that a failure can be repeated with `PASSERBY_TEST_SEED`.
 pub fn seed() -> u64 {
-    let given = std::env::var("PASSERBY_TEST_SEED")
-        .ok()
-        .and_then(|s| s.parse().ok());
+    let given = std::env::var("PASSERBY_TEST_SEED").ok().and_then(|s| s.parse().ok());
     let seed = given.unwrap_or_else(|| {
         let mut bytes = [0; 8];
         getrandom::fill(&mut bytes).expect("the system's random generator");

@@ -57,10 +57,7 @@ impl Recorder {
         *shared.tag.lock().unwrap() = tag.to_owned();
         let stats = serve(&shared, None);
         let pages = serve(&shared, Some(format!("http://127.0.0.1:{stats}")));
-        Recorder {
-            pages: format!("http://127.0.0.1:{pages}"),
-            shared,
-        }
+        Recorder { pages: format!("http://127.0.0.1:{pages}"), shared }
     }
 
     /// Pages whose script comes from a server that runs elsewhere; nothing is recorded.
@@ -68,10 +65,7 @@ impl Recorder {
         let shared = Arc::new(Shared::default());
         *shared.tag.lock().unwrap() = tag.to_owned();
         let pages = serve(&shared, Some(stats.to_owned()));
-        Recorder {
-            pages: format!("http://127.0.0.1:{pages}"),
-            shared,
-        }
+        Recorder { pages: format!("http://127.0.0.1:{pages}"), shared }
     }
 
     pub fn plan(&self, plan: impl IntoIterator<Item = Plan>) {
@@ -82,14 +76,9 @@ impl Recorder {
     pub fn wait(&self, what: &str, enough: impl Fn(&[Received]) -> bool) -> Vec<Received> {
         let received = self.shared.received.lock().unwrap();
         let waited =
-            self.shared
-                .arrived
-                .wait_timeout_while(received, Duration::from_secs(60), |all| !enough(all));
+            self.shared.arrived.wait_timeout_while(received, Duration::from_secs(60), |all| !enough(all));
         let (received, out) = waited.unwrap();
-        assert!(
-            !out.timed_out(),
-            "never arrived: {what}; what did:\n{received:#?}"
-        );
+        assert!(!out.timed_out(), "never arrived: {what}; what did:\n{received:#?}");
         received.clone()
     }
 
@@ -100,10 +89,7 @@ impl Recorder {
 }
 
 pub fn events(received: &[Received]) -> Vec<Value> {
-    received
-        .iter()
-        .flat_map(|one| one.events().to_vec())
-        .collect()
+    received.iter().flat_map(|one| one.events().to_vec()).collect()
 }
 
 /// Serves on a free port. With `stats` pages, without it the script and the collector.
@@ -125,9 +111,7 @@ fn answer(mut stream: TcpStream, shared: &Shared, stats: Option<&str>) -> Option
     let mut reader = BufReader::new(stream.try_clone().ok()?);
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
-    let (method, target) = line
-        .split_once(' ')
-        .map(|(m, rest)| (m.to_owned(), rest.to_owned()))?;
+    let (method, target) = line.split_once(' ').map(|(m, rest)| (m.to_owned(), rest.to_owned()))?;
     let target = target.split(' ').next()?.to_owned();
     let (mut length, mut content_type, mut cookie) = (0, String::new(), None);
     loop {
@@ -148,51 +132,27 @@ fn answer(mut stream: TcpStream, shared: &Shared, stats: Option<&str>) -> Option
 
     let reply = |status: &str, headers: &str, body: &str| {
         let length = body.len();
-        format!(
-            "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
-        )
+        format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}")
     };
     let text = if let Some(stats) = stats {
         let tag = shared.tag.lock().unwrap().clone();
         let html = page(&target, stats, &tag);
-        reply(
-            "200 OK",
-            "Content-Type: text/html\r\nSet-Cookie: own=1; Path=/\r\n",
-            &html,
-        )
+        reply("200 OK", "Content-Type: text/html\r\nSet-Cookie: own=1; Path=/\r\n", &html)
     } else if method == "GET" && target == "/p.js" {
-        reply(
-            "200 OK",
-            "Content-Type: text/javascript\r\n",
-            passerby::web::script::SCRIPT,
-        )
+        reply("200 OK", "Content-Type: text/javascript\r\n", passerby::web::script::SCRIPT)
     } else if method == "POST" && target == "/api/track" {
-        let plan = shared
-            .plan
-            .lock()
-            .unwrap()
-            .pop_front()
-            .unwrap_or(Plan::Answer(202));
+        let plan = shared.plan.lock().unwrap().pop_front().unwrap_or(Plan::Answer(202));
         let batch = serde_json::from_slice(&body).unwrap_or(Value::Null);
-        let received = Received {
-            at: Instant::now(),
-            bytes: length,
-            content_type,
-            cookie,
-            batch,
-        };
+        let received = Received { at: Instant::now(), bytes: length, content_type, cookie, batch };
         shared.received.lock().unwrap().push(received);
         shared.arrived.notify_all();
-        let cors =
-            "Access-Control-Allow-Origin: *\r\nAccess-Control-Expose-Headers: Retry-After\r\n";
+        let cors = "Access-Control-Allow-Origin: *\r\nAccess-Control-Expose-Headers: Retry-After\r\n";
         match plan {
             Plan::Drop => return None,
             Plan::Answer(status) => reply(&format!("{status} X"), cors, "{}"),
-            Plan::RetryAfter(status, s) => reply(
-                &format!("{status} X"),
-                &format!("{cors}Retry-After: {s}\r\n"),
-                "",
-            ),
+            Plan::RetryAfter(status, s) => {
+                reply(&format!("{status} X"), &format!("{cors}Retry-After: {s}\r\n"), "")
+            }
             Plan::Slow(time) => {
                 std::thread::sleep(time);
                 reply("202 X", cors, "{}")
@@ -214,7 +174,5 @@ fn page(target: &str, stats: &str, tag: &str) -> String {
              <script defer src='{stats}/p.js' {tag}></script>"
         ),
     };
-    format!(
-        "<!doctype html><title>{target}</title>{script}<body style='margin:0;height:400vh'>page"
-    )
+    format!("<!doctype html><title>{target}</title>{script}<body style='margin:0;height:400vh'>page")
 }

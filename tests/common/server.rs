@@ -35,19 +35,10 @@ impl Start<'_> {
         let address: SocketAddr = ([127, 0, 0, 1], free_port()).into();
         let store = self.folder.join("data").join("passerby.db");
         let log = self.folder.join("server.log");
-        let out = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&log)
-            .expect("a log file");
+        let out = std::fs::OpenOptions::new().create(true).append(true).open(&log).expect("a log file");
         let child = Command::new(BINARY)
             .arg("serve")
-            .args([
-                "--listen",
-                &address.to_string(),
-                "--store",
-                &store_url(&store),
-            ])
+            .args(["--listen", &address.to_string(), "--store", &store_url(&store)])
             .args(self.args)
             .env_clear()
             .envs(self.envs.iter().copied())
@@ -56,12 +47,7 @@ impl Start<'_> {
             .stderr(out)
             .spawn()
             .expect("the binary starts");
-        Server {
-            child,
-            address,
-            store,
-            log,
-        }
+        Server { child, address, store, log }
     }
 
     /// Starts the binary and waits until it answers.
@@ -79,12 +65,7 @@ pub fn store_url(store: &Path) -> String {
 impl Server {
     /// Starts the binary in a folder with one site, and waits until it answers.
     pub fn start(folder: &Path) -> Server {
-        Start {
-            folder,
-            args: &["--site", "example.com"],
-            envs: &[],
-        }
-        .ready()
+        Start { folder, args: &["--site", "example.com"], envs: &[] }.ready()
     }
 
     pub fn client(&self) -> Client {
@@ -116,8 +97,7 @@ impl Server {
     /// SIGTERM, and its answer within the promised five seconds (and some for a busy machine).
     pub fn stop(mut self) -> ExitStatus {
         let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM)
-            .expect("a running server");
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("a running server");
         let began = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().expect("its state") {
@@ -152,10 +132,7 @@ pub fn command(store: &Path, args: &[&str]) -> std::process::Output {
 /// A report, asked from the command line.
 pub fn query(store: &Path, site: &str, json: &str) -> serde_json::Value {
     let output = command(store, &["query", "--site", site, json]);
-    let (out, err) = (
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr),
-    );
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{json}\n{out}{err}");
     serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out}"))
 }

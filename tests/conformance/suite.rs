@@ -61,24 +61,12 @@ const IMPORT: u64 = 0x8000_0000_0000_0007;
 
 fn rollup(site: SiteId, unit: u64, day: Day, dim: Dim, bytes: &[u8]) -> Put {
     let bytes = Some(bytes.to_vec());
-    Put::Rollup {
-        site,
-        unit,
-        day,
-        dim,
-        bytes,
-    }
+    Put::Rollup { site, unit, day, dim, bytes }
 }
 
 fn segment(site: SiteId, unit: u64, day: Day, part: u32, bytes: &[u8]) -> Put {
     let bytes = Some(bytes.to_vec());
-    Put::Segment {
-        site,
-        unit,
-        day,
-        part,
-        bytes,
-    }
+    Put::Segment { site, unit, day, part, bytes }
 }
 
 fn state(site: SiteId, day: Day, bytes: &[u8]) -> Put {
@@ -89,8 +77,7 @@ fn state(site: SiteId, day: Day, bytes: &[u8]) -> Put {
 /// The log after a position, as "position:bytes", with a star when more follow.
 async fn log(store: &dyn Store, after: Position, max_bytes: usize) -> String {
     let read = store.read_log(after, max_bytes).await.unwrap();
-    let show =
-        |(at, flush): &(Position, Vec<u8>)| format!("{at}:{}", String::from_utf8_lossy(flush));
+    let show = |(at, flush): &(Position, Vec<u8>)| format!("{at}:{}", String::from_utf8_lossy(flush));
     let flushes: Vec<String> = read.flushes.iter().map(show).collect();
     flushes.join(" ") + if read.more { " *" } else { "" }
 }
@@ -102,21 +89,14 @@ async fn append(store: &dyn Store, flush: &str) -> Position {
 pub async fn a_new_store_is_empty(place: &dyn Place) {
     let store = place.open();
     assert_eq!(store.load().await.unwrap(), Checkpoint::default());
-    assert_eq!(
-        store.read_log(0, 1 << 20).await.unwrap(),
-        Default::default()
-    );
+    assert_eq!(store.read_log(0, 1 << 20).await.unwrap(), Default::default());
     assert_eq!(store.days(SITE).await.unwrap(), None);
     assert_eq!(store.settings("").await.unwrap(), []);
 }
 
 pub async fn appends_are_read_in_order(place: &dyn Place) {
     let store = place.open();
-    let positions = [
-        append(&*store, "a").await,
-        append(&*store, "b").await,
-        append(&*store, "c").await,
-    ];
+    let positions = [append(&*store, "a").await, append(&*store, "b").await, append(&*store, "c").await];
     assert!(0 < positions[0] && positions.is_sorted(), "{positions:?}");
     let [a, b, c] = positions;
     assert_eq!(log(&*store, 0, 1 << 20).await, format!("{a}:a {b}:b {c}:c"));
@@ -130,15 +110,8 @@ pub async fn a_read_stops_at_its_size_and_says_that_more_follows(place: &dyn Pla
     for flush in ["aaaa", "bbbb", "cccc"] {
         append(&*store, flush).await;
     }
-    let (a, b) = (
-        store.read_log(0, 0).await.unwrap(),
-        store.read_log(0, 8).await.unwrap(),
-    );
-    assert_eq!(
-        (a.flushes.len(), a.more),
-        (1, true),
-        "at least one, however large"
-    );
+    let (a, b) = (store.read_log(0, 0).await.unwrap(), store.read_log(0, 8).await.unwrap());
+    assert_eq!((a.flushes.len(), a.more), (1, true), "at least one, however large");
     assert_eq!((b.flushes.len(), b.more), (2, true));
     let c = store.read_log(0, 12).await.unwrap();
     assert_eq!((c.flushes.len(), c.more), (3, false));
@@ -175,9 +148,7 @@ pub async fn another_handle_sees_each_write(place: &dyn Place) {
     let (a, b) = (place.open(), place.open());
     let position = append(&*a, "x").await;
     assert_eq!(log(&*b, 0, 100).await, format!("{position}:x"));
-    a.checkpoint(0, position, vec![state(SITE, TODAY, b"s")])
-        .await
-        .unwrap();
+    a.checkpoint(0, position, vec![state(SITE, TODAY, b"s")]).await.unwrap();
     assert_eq!(b.load().await.unwrap().watermark, position);
     let before = b.revision().await.unwrap();
     a.put_setting("k", 0, Some(b"v".to_vec())).await.unwrap();
@@ -190,12 +161,7 @@ pub async fn appends_of_two_handles_get_positions_of_their_own(place: &dyn Place
     let tasks: Vec<_> = (0..40)
         .map(|n| {
             let store = stores[n % 2].clone();
-            tokio::spawn(async move {
-                (
-                    append(&*store, &n.to_string()).await,
-                    n.to_string().into_bytes(),
-                )
-            })
+            tokio::spawn(async move { (append(&*store, &n.to_string()).await, n.to_string().into_bytes()) })
         })
         .collect();
     let mut answered = BTreeSet::new();
@@ -212,84 +178,40 @@ pub async fn a_checkpoint_is_all(place: &dyn Place) {
     let to = append(&*store, "x").await;
     let puts = vec![
         state(SITE, TODAY, b"state"),
-        Put::Batches {
-            chunk: 3,
-            bytes: Some(b"ids".to_vec()),
-        },
+        Put::Batches { chunk: 3, bytes: Some(b"ids".to_vec()) },
         rollup(SITE, LIVE, TODAY, Dim::Page, b"pages"),
         segment(SITE, LIVE, TODAY, 1, b"part"),
-        Put::Daily {
-            site: SITE,
-            unit: LIVE,
-            day: TODAY,
-            totals: Some(Counts::default()),
-        },
-        Put::Setting {
-            key: "imports".into(),
-            value: Some(b"list".to_vec()),
-        },
+        Put::Daily { site: SITE, unit: LIVE, day: TODAY, totals: Some(Counts::default()) },
+        Put::Setting { key: "imports".into(), value: Some(b"list".to_vec()) },
     ];
     store.checkpoint(0, to, puts).await.unwrap();
     let checkpoint = store.load().await.unwrap();
     assert_eq!(checkpoint.watermark, to);
     assert_eq!(checkpoint.states, [(SITE, TODAY, b"state".to_vec())]);
     assert_eq!(checkpoint.batches, [(3, b"ids".to_vec())]);
-    let rollups = store
-        .rollups(SITE, &[Dim::Page], TODAY..=TODAY)
-        .await
-        .unwrap();
-    assert_eq!(
-        rollups,
-        [StoredRollup {
-            unit: LIVE,
-            day: TODAY,
-            dim: Dim::Page,
-            bytes: b"pages".to_vec()
-        }]
-    );
-    assert_eq!(
-        store.segments(SITE, LIVE, TODAY..=TODAY).await.unwrap(),
-        [(TODAY, 1, b"part".to_vec())]
-    );
-    assert_eq!(
-        store.setting("imports").await.unwrap().unwrap().value,
-        b"list"
-    );
+    let rollups = store.rollups(SITE, &[Dim::Page], TODAY..=TODAY).await.unwrap();
+    assert_eq!(rollups, [StoredRollup { unit: LIVE, day: TODAY, dim: Dim::Page, bytes: b"pages".to_vec() }]);
+    assert_eq!(store.segments(SITE, LIVE, TODAY..=TODAY).await.unwrap(), [(TODAY, 1, b"part".to_vec())]);
+    assert_eq!(store.setting("imports").await.unwrap().unwrap().value, b"list");
 }
 
 pub async fn a_checkpoint_is_nothing_when_another_was_first(place: &dyn Place) {
     let (a, b) = (place.open(), place.open());
     let to = append(&*a, "x").await;
-    a.checkpoint(0, to, vec![state(SITE, TODAY, b"a")])
-        .await
-        .unwrap();
+    a.checkpoint(0, to, vec![state(SITE, TODAY, b"a")]).await.unwrap();
     let late = vec![
         state(SITE, TODAY, b"b"),
         rollup(SITE, LIVE, TODAY, Dim::Page, b"b"),
-        Put::Setting {
-            key: "k".into(),
-            value: Some(b"b".to_vec()),
-        },
+        Put::Setting { key: "k".into(), value: Some(b"b".to_vec()) },
     ];
     let revision = a.revision().await.unwrap();
-    assert_eq!(
-        b.checkpoint(0, to, late).await.unwrap_err().kind,
-        Kind::Conflict
-    );
-    assert_eq!(
-        b.load().await.unwrap().states,
-        [(SITE, TODAY, b"a".to_vec())]
-    );
-    assert_eq!(
-        b.rollups(SITE, &[Dim::Page], TODAY..=TODAY).await.unwrap(),
-        []
-    );
+    assert_eq!(b.checkpoint(0, to, late).await.unwrap_err().kind, Kind::Conflict);
+    assert_eq!(b.load().await.unwrap().states, [(SITE, TODAY, b"a".to_vec())]);
+    assert_eq!(b.rollups(SITE, &[Dim::Page], TODAY..=TODAY).await.unwrap(), []);
     assert_eq!(b.setting("k").await.unwrap(), None);
     assert_eq!(b.revision().await.unwrap(), revision);
     // Publishing without moving the watermark (an import) is a checkpoint like another.
-    b.checkpoint(to, to, vec![state(SITE, TODAY, b"c")])
-        .await
-        .unwrap();
+    b.checkpoint(to, to, vec![state(SITE, TODAY, b"c")]).await.unwrap();
 }
 
 pub async fn of_racing_checkpoints_one_wins(place: &dyn Place) {
@@ -300,16 +222,9 @@ pub async fn of_racing_checkpoints_one_wins(place: &dyn Place) {
         let tasks: Vec<_> = (0..3u8)
             .map(|n| {
                 let store = stores[n as usize].clone();
-                let puts = vec![
-                    state(SITE, TODAY, &[round, n]),
-                    rollup(SITE, LIVE, TODAY, Dim::Page, &[round, n]),
-                ];
-                tokio::spawn(async move {
-                    store
-                        .checkpoint(expected, next, puts)
-                        .await
-                        .map_err(|e| e.kind)
-                })
+                let puts =
+                    vec![state(SITE, TODAY, &[round, n]), rollup(SITE, LIVE, TODAY, Dim::Page, &[round, n])];
+                tokio::spawn(async move { store.checkpoint(expected, next, puts).await.map_err(|e| e.kind) })
             })
             .collect();
         let mut winners = Vec::new();
@@ -319,16 +234,10 @@ pub async fn of_racing_checkpoints_one_wins(place: &dyn Place) {
                 Err(kind) => assert_eq!(kind, Kind::Conflict),
             }
         }
-        let [winner] = winners[..] else {
-            panic!("{winners:?} all won")
-        };
+        let [winner] = winners[..] else { panic!("{winners:?} all won") };
         assert_eq!(stores[1].load().await.unwrap().states[0].2, [round, winner]);
         assert_eq!(
-            stores[2]
-                .rollups(SITE, &[Dim::Page], TODAY..=TODAY)
-                .await
-                .unwrap()[0]
-                .bytes,
+            stores[2].rollups(SITE, &[Dim::Page], TODAY..=TODAY).await.unwrap()[0].bytes,
             [round, winner]
         );
         expected = next;
@@ -343,10 +252,7 @@ pub async fn a_load_is_of_one_moment(place: &dyn Place) {
             let puts = vec![
                 state(SITE, TODAY, &bytes),
                 state(OTHER, TODAY, &bytes),
-                Put::Batches {
-                    chunk: n / 10,
-                    bytes: Some(bytes.to_vec()),
-                },
+                Put::Batches { chunk: n / 10, bytes: Some(bytes.to_vec()) },
             ];
             writer.checkpoint(n, n + 1, puts).await.unwrap();
         }
@@ -370,82 +276,31 @@ pub async fn a_load_is_of_one_moment(place: &dyn Place) {
 
 pub async fn puts_are_idempotent_and_take_back(place: &dyn Place) {
     let store = place.open();
-    let totals = Some(Counts {
-        visitors: 1,
-        ..Counts::default()
-    });
+    let totals = Some(Counts { visitors: 1, ..Counts::default() });
     let puts = vec![
         state(SITE, TODAY, b"state"),
-        Put::Batches {
-            chunk: u64::MAX,
-            bytes: Some(b"ids".to_vec()),
-        },
+        Put::Batches { chunk: u64::MAX, bytes: Some(b"ids".to_vec()) },
         rollup(SITE, IMPORT, TODAY, Dim::Prop, b"props"),
         segment(SITE, IMPORT, TODAY, 0, b"frozen"),
-        Put::Daily {
-            site: SITE,
-            unit: IMPORT,
-            day: TODAY,
-            totals,
-        },
-        Put::Setting {
-            key: "k".into(),
-            value: Some(b"v".to_vec()),
-        },
+        Put::Daily { site: SITE, unit: IMPORT, day: TODAY, totals },
+        Put::Setting { key: "k".into(), value: Some(b"v".to_vec()) },
     ];
     store.checkpoint(0, 0, puts.clone()).await.unwrap();
     store.checkpoint(0, 0, puts).await.unwrap();
-    assert_eq!(
-        store
-            .rollups(SITE, &[Dim::Prop], TODAY..=TODAY)
-            .await
-            .unwrap()
-            .len(),
-        1
-    );
+    assert_eq!(store.rollups(SITE, &[Dim::Prop], TODAY..=TODAY).await.unwrap().len(), 1);
     let back = vec![
-        Put::State {
-            site: SITE,
-            day: TODAY,
-            bytes: None,
-        },
-        Put::Batches {
-            chunk: u64::MAX,
-            bytes: None,
-        },
-        Put::Rollup {
-            site: SITE,
-            unit: IMPORT,
-            day: TODAY,
-            dim: Dim::Prop,
-            bytes: None,
-        },
-        Put::Segment {
-            site: SITE,
-            unit: IMPORT,
-            day: TODAY,
-            part: 0,
-            bytes: None,
-        },
-        Put::Daily {
-            site: SITE,
-            unit: IMPORT,
-            day: TODAY,
-            totals: None,
-        },
-        Put::Setting {
-            key: "k".into(),
-            value: None,
-        },
+        Put::State { site: SITE, day: TODAY, bytes: None },
+        Put::Batches { chunk: u64::MAX, bytes: None },
+        Put::Rollup { site: SITE, unit: IMPORT, day: TODAY, dim: Dim::Prop, bytes: None },
+        Put::Segment { site: SITE, unit: IMPORT, day: TODAY, part: 0, bytes: None },
+        Put::Daily { site: SITE, unit: IMPORT, day: TODAY, totals: None },
+        Put::Setting { key: "k".into(), value: None },
     ];
     store.checkpoint(0, 0, back.clone()).await.unwrap();
     store.checkpoint(0, 0, back).await.unwrap();
     assert_eq!(store.load().await.unwrap(), Checkpoint::default());
     assert_eq!(store.days(SITE).await.unwrap(), None);
-    assert_eq!(
-        store.segments(SITE, IMPORT, TODAY..=TODAY).await.unwrap(),
-        []
-    );
+    assert_eq!(store.segments(SITE, IMPORT, TODAY..=TODAY).await.unwrap(), []);
     assert_eq!(store.setting("k").await.unwrap(), None);
 }
 
@@ -454,22 +309,14 @@ pub async fn a_trim_stops_at_the_watermark(place: &dyn Place) {
     let (a, b) = (append(&*store, "a").await, append(&*store, "b").await);
     let c = append(&*store, "c").await;
     store.trim(c).await.unwrap();
-    assert_eq!(
-        log(&*store, 0, 100).await,
-        format!("{a}:a {b}:b {c}:c"),
-        "nothing is folded yet"
-    );
+    assert_eq!(log(&*store, 0, 100).await, format!("{a}:a {b}:b {c}:c"), "nothing is folded yet");
     store.checkpoint(0, b, vec![]).await.unwrap();
     store.trim(a).await.unwrap();
     assert_eq!(log(&*store, 0, 100).await, format!("{b}:b {c}:c"));
     store.trim(Position::MAX).await.unwrap();
     assert_eq!(log(&*store, 0, 100).await, format!("{c}:c"));
     store.trim(a).await.unwrap();
-    assert_eq!(
-        store.read_log(0, 100).await.unwrap().trimmed,
-        b,
-        "a smaller trim takes nothing back"
-    );
+    assert_eq!(store.read_log(0, 100).await.unwrap().trimmed, b, "a smaller trim takes nothing back");
 }
 
 pub async fn a_reader_that_was_trimmed_away_is_told(place: &dyn Place) {
@@ -480,10 +327,7 @@ pub async fn a_reader_that_was_trimmed_away_is_told(place: &dyn Place) {
     writer.checkpoint(0, b, vec![]).await.unwrap();
     writer.trim(b).await.unwrap();
     let read = reader.read_log(slow, 100).await.unwrap();
-    assert!(
-        read.trimmed > slow,
-        "it missed {a} and {b} and must load again"
-    );
+    assert!(read.trimmed > slow, "it missed {a} and {b} and must load again");
     // Even when nothing is left to read.
     writer.checkpoint(b, c, vec![]).await.unwrap();
     writer.trim(c).await.unwrap();
@@ -508,13 +352,7 @@ pub async fn rollups_come_by_dimension_day_and_unit(place: &dyn Place) {
     for day in [Day(-1), Day(0), Day(1), Day(2)] {
         for dim in [Dim::Source, Dim::Total, Dim::Page] {
             for unit in [IMPORT, 5, LIVE] {
-                puts.push(rollup(
-                    SITE,
-                    unit,
-                    day,
-                    dim,
-                    format!("{day} {dim:?} {unit:x}").as_bytes(),
-                ));
+                puts.push(rollup(SITE, unit, day, dim, format!("{day} {dim:?} {unit:x}").as_bytes()));
                 puts.push(rollup(OTHER, unit, day, dim, b"another site's"));
             }
         }
@@ -522,10 +360,7 @@ pub async fn rollups_come_by_dimension_day_and_unit(place: &dyn Place) {
     store.checkpoint(0, 0, puts).await.unwrap();
     let dims = [Dim::Source, Dim::Total, Dim::Source, Dim::City];
     let found = store.rollups(SITE, &dims, Day(-1)..=Day(0)).await.unwrap();
-    let found: Vec<String> = found
-        .into_iter()
-        .map(|r| String::from_utf8(r.bytes).unwrap())
-        .collect();
+    let found: Vec<String> = found.into_iter().map(|r| String::from_utf8(r.bytes).unwrap()).collect();
     let expected = [
         "1969-12-31 Total 0",
         "1969-12-31 Total 5",
@@ -570,15 +405,8 @@ pub async fn segments_come_by_day_and_part(place: &dyn Place) {
     ];
     store.checkpoint(0, 0, puts).await.unwrap();
     let found = store.segments(SITE, LIVE, Day(1)..=Day(2)).await.unwrap();
-    let expected = [
-        (Day(1), 9, "nine"),
-        (Day(1), 10, "ten"),
-        (Day(2), 0, "frozen 2"),
-    ];
-    assert_eq!(
-        found,
-        expected.map(|(day, part, bytes)| (day, part, bytes.into()))
-    );
+    let expected = [(Day(1), 9, "nine"), (Day(1), 10, "ten"), (Day(2), 0, "frozen 2")];
+    assert_eq!(found, expected.map(|(day, part, bytes)| (day, part, bytes.into())));
 }
 
 pub async fn a_unit_lists_its_rows(place: &dyn Place) {
@@ -593,33 +421,20 @@ pub async fn a_unit_lists_its_rows(place: &dyn Place) {
     ];
     store.checkpoint(0, 0, puts).await.unwrap();
     let (rollups, segments) = store.unit_rows(SITE, IMPORT).await.unwrap();
-    assert_eq!(
-        rollups,
-        [
-            (Day(1), Dim::Page),
-            (Day(1), Dim::Source),
-            (Day(2), Dim::Page)
-        ]
-    );
+    assert_eq!(rollups, [(Day(1), Dim::Page), (Day(1), Dim::Source), (Day(2), Dim::Page)]);
     assert_eq!(segments, [(Day(1), 0)]);
-    assert_eq!(
-        store.unit_rows(OTHER, IMPORT).await.unwrap(),
-        (vec![], vec![])
-    );
+    assert_eq!(store.unit_rows(OTHER, IMPORT).await.unwrap(), (vec![], vec![]));
 }
 
 pub async fn a_setting_changes_only_at_its_revision(place: &dyn Place) {
     let (a, b) = (place.open(), place.open());
-    let conflict = |done: Result<(), passerby::store::Error>| {
-        assert_eq!(done.unwrap_err().kind, Kind::Conflict)
-    };
+    let conflict =
+        |done: Result<(), passerby::store::Error>| assert_eq!(done.unwrap_err().kind, Kind::Conflict);
     conflict(a.put_setting("k", 1, Some(b"no".to_vec())).await);
     a.put_setting("k", 0, Some(b"one".to_vec())).await.unwrap();
     conflict(b.put_setting("k", 0, Some(b"no".to_vec())).await);
     let one = b.setting("k").await.unwrap().unwrap();
-    a.put_setting("k", one.revision, Some(b"two".to_vec()))
-        .await
-        .unwrap();
+    a.put_setting("k", one.revision, Some(b"two".to_vec())).await.unwrap();
     conflict(b.put_setting("k", one.revision, None).await);
     let two = b.setting("k").await.unwrap().unwrap();
     assert!(two.revision > one.revision && one.revision > 0);
@@ -632,62 +447,27 @@ pub async fn a_setting_changes_only_at_its_revision(place: &dyn Place) {
 
 pub async fn a_revision_is_never_used_twice(place: &dyn Place) {
     let store = place.open();
-    store
-        .put_setting("k", 0, Some(b"old".to_vec()))
-        .await
-        .unwrap();
+    store.put_setting("k", 0, Some(b"old".to_vec())).await.unwrap();
     let old = store.setting("k").await.unwrap().unwrap().revision;
     store.put_setting("k", old, None).await.unwrap();
-    store
-        .put_setting("k", 0, Some(b"new".to_vec()))
-        .await
-        .unwrap();
+    store.put_setting("k", 0, Some(b"new".to_vec())).await.unwrap();
     let late = store.put_setting("k", old, Some(b"late".to_vec())).await;
-    assert_eq!(
-        late.unwrap_err().kind,
-        Kind::Conflict,
-        "it would overwrite what it never saw"
-    );
+    assert_eq!(late.unwrap_err().kind, Kind::Conflict, "it would overwrite what it never saw");
 }
 
 pub async fn settings_are_listed_by_prefix(place: &dyn Place) {
     let store = place.open();
-    for key in [
-        "site/b",
-        "site/a",
-        "site",
-        "sitf",
-        "site/\u{10ffff}",
-        "key/1",
-        "Site/a",
-        "site/a%_",
-    ] {
+    for key in ["site/b", "site/a", "site", "sitf", "site/\u{10ffff}", "key/1", "Site/a", "site/a%_"] {
         store.put_setting(key, 0, Some(key.into())).await.unwrap();
     }
     let keys = async |prefix: &str| -> Vec<String> {
-        store
-            .settings(prefix)
-            .await
-            .unwrap()
-            .into_iter()
-            .map(|s| s.key)
-            .collect()
+        store.settings(prefix).await.unwrap().into_iter().map(|s| s.key).collect()
     };
-    assert_eq!(
-        keys("site/").await,
-        ["site/a", "site/a%_", "site/b", "site/\u{10ffff}"]
-    );
+    assert_eq!(keys("site/").await, ["site/a", "site/a%_", "site/b", "site/\u{10ffff}"]);
     assert_eq!(keys("").await.len(), 8);
     assert_eq!(keys("nothing").await, [""; 0]);
     let all = store.settings("key/1").await.unwrap();
-    assert_eq!(
-        all,
-        [Setting {
-            key: "key/1".into(),
-            value: "key/1".into(),
-            revision: all[0].revision
-        }]
-    );
+    assert_eq!(all, [Setting { key: "key/1".into(), value: "key/1".into(), revision: all[0].revision }]);
 }
 
 pub async fn the_revision_grows_with_settings_and_units(place: &dyn Place) {
@@ -699,35 +479,16 @@ pub async fn the_revision_grows_with_settings_and_units(place: &dyn Place) {
         last = now;
         grew
     };
-    store
-        .put_setting("k", 0, Some(b"v".to_vec()))
-        .await
-        .unwrap();
+    store.put_setting("k", 0, Some(b"v".to_vec())).await.unwrap();
     assert!(grew().await, "a setting");
     assert!(store.put_setting("k", 0, None).await.is_err());
     assert!(!grew().await, "a refused change");
     store.append(b"x".to_vec()).await.unwrap();
-    store
-        .checkpoint(0, 1, vec![rollup(SITE, LIVE, TODAY, Dim::Page, b"x")])
-        .await
-        .unwrap();
+    store.checkpoint(0, 1, vec![rollup(SITE, LIVE, TODAY, Dim::Page, b"x")]).await.unwrap();
     assert!(!grew().await, "live counts");
-    store
-        .checkpoint(1, 1, vec![rollup(SITE, IMPORT, TODAY, Dim::Page, b"x")])
-        .await
-        .unwrap();
+    store.checkpoint(1, 1, vec![rollup(SITE, IMPORT, TODAY, Dim::Page, b"x")]).await.unwrap();
     assert!(grew().await, "an import");
-    store
-        .checkpoint(
-            1,
-            1,
-            vec![Put::Setting {
-                key: "k".into(),
-                value: None,
-            }],
-        )
-        .await
-        .unwrap();
+    store.checkpoint(1, 1, vec![Put::Setting { key: "k".into(), value: None }]).await.unwrap();
     assert!(grew().await, "a setting within a checkpoint");
     store.erase_site(SITE).await.unwrap();
     assert!(grew().await, "an erased site");
@@ -735,10 +496,7 @@ pub async fn the_revision_grows_with_settings_and_units(place: &dyn Place) {
 
 pub async fn segments_are_forgotten_before_a_day(place: &dyn Place) {
     let store = place.open();
-    let mut puts = vec![
-        segment(OTHER, LIVE, Day(1), 0, b"x"),
-        segment(SITE, IMPORT, Day(1), 0, b"x"),
-    ];
+    let mut puts = vec![segment(OTHER, LIVE, Day(1), 0, b"x"), segment(SITE, IMPORT, Day(1), 0, b"x")];
     for day in 0..200 {
         puts.push(segment(SITE, LIVE, Day(day), 0, b"x"));
         puts.push(rollup(SITE, LIVE, Day(day), Dim::Total, b"x"));
@@ -746,32 +504,15 @@ pub async fn segments_are_forgotten_before_a_day(place: &dyn Place) {
     store.checkpoint(0, 0, puts).await.unwrap();
     store.forget_segments(SITE, Day(199)).await.unwrap();
     let all = Day(0)..=Day(1000);
-    assert_eq!(
-        store.segments(SITE, LIVE, all.clone()).await.unwrap(),
-        [(Day(199), 0, b"x".to_vec())]
-    );
+    assert_eq!(store.segments(SITE, LIVE, all.clone()).await.unwrap(), [(Day(199), 0, b"x".to_vec())]);
     assert_eq!(store.segments(SITE, IMPORT, all.clone()).await.unwrap(), []);
-    assert_eq!(
-        store
-            .segments(OTHER, LIVE, all.clone())
-            .await
-            .unwrap()
-            .len(),
-        1
-    );
-    assert_eq!(
-        store.rollups(SITE, &[Dim::Total], all).await.unwrap().len(),
-        200,
-        "the figures stay"
-    );
+    assert_eq!(store.segments(OTHER, LIVE, all.clone()).await.unwrap().len(), 1);
+    assert_eq!(store.rollups(SITE, &[Dim::Total], all).await.unwrap().len(), 200, "the figures stay");
 }
 
 pub async fn a_site_is_erased_and_no_other(place: &dyn Place) {
     let store = place.open();
-    let (a, b) = (
-        append(&*store, "folded").await,
-        append(&*store, "not yet").await,
-    );
+    let (a, b) = (append(&*store, "folded").await, append(&*store, "not yet").await);
     let mut puts = Vec::new();
     for site in [SITE, OTHER] {
         for day in 0..100 {
@@ -784,41 +525,19 @@ pub async fn a_site_is_erased_and_no_other(place: &dyn Place) {
     store.checkpoint(0, a, puts).await.unwrap();
     store.erase_site(SITE).await.unwrap();
     assert_eq!(store.days(SITE).await.unwrap(), None);
-    assert_eq!(
-        store.segments(SITE, LIVE, Day(0)..=Day(100)).await.unwrap(),
-        []
-    );
-    assert_eq!(
-        store.unit_rows(SITE, IMPORT).await.unwrap(),
-        (vec![], vec![])
-    );
+    assert_eq!(store.segments(SITE, LIVE, Day(0)..=Day(100)).await.unwrap(), []);
+    assert_eq!(store.unit_rows(SITE, IMPORT).await.unwrap(), (vec![], vec![]));
     let checkpoint = store.load().await.unwrap();
-    assert_eq!(
-        (checkpoint.watermark, checkpoint.states),
-        (a, vec![(OTHER, Day(100), b"x".to_vec())])
-    );
+    assert_eq!((checkpoint.watermark, checkpoint.states), (a, vec![(OTHER, Day(100), b"x".to_vec())]));
     assert_eq!(store.days(OTHER).await.unwrap(), Some((Day(0), Day(99))));
-    assert_eq!(
-        store
-            .segments(OTHER, LIVE, Day(0)..=Day(100))
-            .await
-            .unwrap()
-            .len(),
-        100
-    );
-    assert_eq!(
-        log(&*store, a, 100).await,
-        format!("{b}:not yet"),
-        "what is not folded is not lost"
-    );
+    assert_eq!(store.segments(OTHER, LIVE, Day(0)..=Day(100)).await.unwrap().len(), 100);
+    assert_eq!(log(&*store, a, 100).await, format!("{b}:not yet"), "what is not folded is not lost");
     assert_eq!(store.read_log(0, 100).await.unwrap().trimmed, a);
 }
 
 pub async fn odd_values_survive(place: &dyn Place) {
     let store = place.open();
-    let bytes: Vec<u8> = (0..200_000u32)
-        .map(|n| (n.wrapping_mul(n) >> 7) as u8)
-        .collect();
+    let bytes: Vec<u8> = (0..200_000u32).map(|n| (n.wrapping_mul(n) >> 7) as u8).collect();
     let a = store.append(bytes.clone()).await.unwrap();
     let b = store.append(Vec::new()).await.unwrap();
     let found = store.read_log(0, 1 << 20).await.unwrap().flushes;
@@ -831,24 +550,12 @@ pub async fn odd_values_survive(place: &dyn Place) {
         state(SiteId(u64::MAX), first, b""),
     ];
     store.checkpoint(0, b, puts).await.unwrap();
-    let rollups = store
-        .rollups(SiteId(u64::MAX), &[Dim::Prop], first..=last)
-        .await
-        .unwrap();
-    assert_eq!(
-        (rollups[0].day, rollups[0].unit, &rollups[0].bytes),
-        (first, u64::MAX, &bytes)
-    );
+    let rollups = store.rollups(SiteId(u64::MAX), &[Dim::Prop], first..=last).await.unwrap();
+    assert_eq!((rollups[0].day, rollups[0].unit, &rollups[0].bytes), (first, u64::MAX, &bytes));
     assert_eq!((rollups[1].day, rollups[1].bytes.len()), (last, 0));
-    let segments = store
-        .segments(SiteId(u64::MAX), u64::MAX, first..=last)
-        .await
-        .unwrap();
+    let segments = store.segments(SiteId(u64::MAX), u64::MAX, first..=last).await.unwrap();
     assert_eq!(segments, [(last, u32::MAX, bytes)]);
-    assert_eq!(
-        store.load().await.unwrap().states,
-        [(SiteId(u64::MAX), first, vec![])]
-    );
+    assert_eq!(store.load().await.unwrap().states, [(SiteId(u64::MAX), first, vec![])]);
     store.put_setting("", 0, Some(Vec::new())).await.unwrap();
     assert_eq!(store.setting("").await.unwrap().unwrap().value, b"");
 }
@@ -856,23 +563,14 @@ pub async fn odd_values_survive(place: &dyn Place) {
 pub async fn what_was_answered_survives_a_reopening(place: &dyn Place) {
     let store = place.open();
     let (a, b) = (append(&*store, "a").await, append(&*store, "b").await);
-    store
-        .checkpoint(0, a, vec![state(SITE, TODAY, b"s")])
-        .await
-        .unwrap();
-    store
-        .put_setting("k", 0, Some(b"v".to_vec()))
-        .await
-        .unwrap();
+    store.checkpoint(0, a, vec![state(SITE, TODAY, b"s")]).await.unwrap();
+    store.put_setting("k", 0, Some(b"v".to_vec())).await.unwrap();
     // Not closed, and still open while the next one reads: as after a kill.
     let second = place.open();
     drop(store);
     let third = place.open();
     for store in [second, third] {
-        assert_eq!(
-            store.load().await.unwrap().states,
-            [(SITE, TODAY, b"s".to_vec())]
-        );
+        assert_eq!(store.load().await.unwrap().states, [(SITE, TODAY, b"s".to_vec())]);
         assert_eq!(log(&*store, 0, 100).await, format!("{a}:a {b}:b"));
         assert_eq!(store.setting("k").await.unwrap().unwrap().value, b"v");
     }
@@ -896,21 +594,9 @@ pub async fn after_close_everything_is_unavailable(place: &dyn Place) {
             Err(e) => assert_eq!(e.kind, Kind::Unavailable),
         }
     }
-    assert_eq!(
-        store.append(vec![]).await.unwrap_err().kind,
-        Kind::Unavailable
-    );
+    assert_eq!(store.append(vec![]).await.unwrap_err().kind, Kind::Unavailable);
     assert_eq!(store.load().await.unwrap_err().kind, Kind::Unavailable);
-    assert_eq!(
-        store.put_setting("k", 0, None).await.unwrap_err().kind,
-        Kind::Unavailable
-    );
-    let found = place
-        .open()
-        .read_log(0, 1 << 20)
-        .await
-        .unwrap()
-        .flushes
-        .len();
+    assert_eq!(store.put_setting("k", 0, None).await.unwrap_err().kind, Kind::Unavailable);
+    let found = place.open().read_log(0, 1 << 20).await.unwrap().flushes.len();
     assert_eq!(found, answered, "a yes is kept, a no is not");
 }

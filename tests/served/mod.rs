@@ -54,12 +54,7 @@ impl Server {
         for domain in ["example.com", "other.example"] {
             app.sites.add(&domain.into(), None, NOON_MS).await.unwrap();
         }
-        Server {
-            app,
-            now_ms,
-            url,
-            _folder: folder,
-        }
+        Server { app, now_ms, url, _folder: folder }
     }
 
     pub fn wait_ms(&self, ms: i64) {
@@ -73,8 +68,7 @@ impl Server {
 
     pub async fn send_from(&self, peer: &str, request: &str) -> Answer {
         let (head, body) = request.split_once("\n\n").unwrap_or((request, ""));
-        self.send_body(peer, head, Body::from(body.to_owned()))
-            .await
+        self.send_body(peer, head, Body::from(body.to_owned())).await
     }
 
     pub async fn send_body(&self, peer: &str, head: &str, body: Body) -> Answer {
@@ -86,9 +80,7 @@ impl Server {
             request = request.header(name, value);
         }
         let mut request = request.body(body).unwrap();
-        request
-            .extensions_mut()
-            .insert(ConnectInfo(peer.parse::<SocketAddr>().unwrap()));
+        request.extensions_mut().insert(ConnectInfo(peer.parse::<SocketAddr>().unwrap()));
         let response = web::router(self.app.clone()).call(request).await.unwrap();
         let (head, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
@@ -109,12 +101,7 @@ pub struct Answer {
 impl Answer {
     /// A header's values, or an empty text.
     pub fn header(&self, name: &str) -> String {
-        self.headers
-            .get_all(name)
-            .iter()
-            .map(|value| value.to_str().unwrap())
-            .collect::<Vec<_>>()
-            .join(", ")
+        self.headers.get_all(name).iter().map(|value| value.to_str().unwrap()).collect::<Vec<_>>().join(", ")
     }
 
     /// The status, some headers, and the body.

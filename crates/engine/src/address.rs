@@ -21,14 +21,8 @@ pub struct Cidr {
 impl Cidr {
     /// All addresses, for where nobody but the platform can reach us.
     pub const EVERYBODY: [Cidr; 2] = [
-        Cidr {
-            network: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            bits: 0,
-        },
-        Cidr {
-            network: IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-            bits: 0,
-        },
+        Cidr { network: IpAddr::V4(Ipv4Addr::UNSPECIFIED), bits: 0 },
+        Cidr { network: IpAddr::V6(Ipv6Addr::UNSPECIFIED), bits: 0 },
     ];
 
     /// Whether the address lies in the network. An IPv4 address mapped into IPv6 is the IPv4 address.
@@ -51,8 +45,7 @@ impl FromStr for Cidr {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Cidr, String> {
-        let not_one =
-            || format!("{text:?} is not a network: write one like 10.0.0.0/8, or a single address");
+        let not_one = || format!("{text:?} is not a network: write one like 10.0.0.0/8, or a single address");
         let (address, bits) = match text.trim().split_once('/') {
             Some((address, bits)) => (address, Some(bits.parse::<u32>().map_err(|_| not_one())?)),
             None => (text.trim(), None),
@@ -60,11 +53,7 @@ impl FromStr for Cidr {
         let network: IpAddr = address.parse().map_err(|_| not_one())?;
         let width = if network.is_ipv4() { 32 } else { 128 };
         let bits = bits.unwrap_or(width);
-        if bits > width {
-            Err(not_one())
-        } else {
-            Ok(Cidr { network, bits })
-        }
+        if bits > width { Err(not_one()) } else { Ok(Cidr { network, bits }) }
     }
 }
 
@@ -115,9 +104,7 @@ pub fn address_of(text: &[u8]) -> Option<IpAddr> {
             _ => text,
         },
     };
-    bare.parse::<IpAddr>()
-        .ok()
-        .map(|address| address.to_canonical())
+    bare.parse::<IpAddr>().ok().map(|address| address.to_canonical())
 }
 
 /// `203.0.113.9:4711`, `2001:db8::1:4711`: an address and always a port, an IPv6 address without brackets
@@ -132,10 +119,7 @@ pub fn address_with_port(text: &[u8]) -> Option<IpAddr> {
 fn forwarded_for(element: &[u8]) -> Option<IpAddr> {
     element.split(|b| *b == b';').find_map(|pair| {
         let pair = pair.trim_ascii();
-        let value = pair
-            .get(..4)
-            .filter(|key| key.eq_ignore_ascii_case(b"for="))
-            .and(pair.get(4..))?;
+        let value = pair.get(..4).filter(|key| key.eq_ignore_ascii_case(b"for=")).and(pair.get(4..))?;
         Some(address_of(value))
     })?
 }
@@ -146,128 +130,56 @@ mod tests {
     use proptest::prelude::*;
 
     fn client(peer: &str, xff: &[&str], forwarded: &[&str]) -> String {
-        let trusted: Vec<Cidr> = ["10.0.0.0/8", "2001:db8:aaaa::/48"]
-            .iter()
-            .map(|c| c.parse().unwrap())
-            .collect();
-        let bytes = |values: &[&str]| {
-            values
-                .iter()
-                .map(|v| v.as_bytes().to_vec())
-                .collect::<Vec<_>>()
-        };
+        let trusted: Vec<Cidr> =
+            ["10.0.0.0/8", "2001:db8:aaaa::/48"].iter().map(|c| c.parse().unwrap()).collect();
+        let bytes = |values: &[&str]| values.iter().map(|v| v.as_bytes().to_vec()).collect::<Vec<_>>();
         let (xff, forwarded) = (bytes(xff), bytes(forwarded));
         let xff = xff.iter().map(Vec::as_slice);
-        client_address(
-            peer.parse().unwrap(),
-            &trusted,
-            xff,
-            forwarded.iter().map(Vec::as_slice),
-        )
-        .to_string()
+        client_address(peer.parse().unwrap(), &trusted, xff, forwarded.iter().map(Vec::as_slice)).to_string()
     }
 
     #[test]
     fn the_last_address_that_is_not_a_proxy() {
         let table: [(&str, &[&str], &[&str], &str); 20] = [
             // The peer is nobody we know: it is the client, whatever it says.
-            (
-                "203.0.113.5",
-                &["198.51.100.1"],
-                &["for=198.51.100.1"],
-                "203.0.113.5",
-            ),
+            ("203.0.113.5", &["198.51.100.1"], &["for=198.51.100.1"], "203.0.113.5"),
             ("::ffff:203.0.113.5", &[], &[], "203.0.113.5"),
             // The peer is a proxy.
             ("10.0.0.1", &[], &[], "10.0.0.1"),
             ("10.0.0.1", &["198.51.100.1"], &[], "198.51.100.1"),
             ("::ffff:10.0.0.1", &["198.51.100.1"], &[], "198.51.100.1"),
-            (
-                "10.0.0.1",
-                &["192.0.2.66, 198.51.100.1, 10.9.9.9"],
-                &[],
-                "198.51.100.1",
-            ),
-            (
-                "10.0.0.1",
-                &["192.0.2.66", "198.51.100.1", "10.9.9.9"],
-                &[],
-                "198.51.100.1",
-            ),
+            ("10.0.0.1", &["192.0.2.66, 198.51.100.1, 10.9.9.9"], &[], "198.51.100.1"),
+            ("10.0.0.1", &["192.0.2.66", "198.51.100.1", "10.9.9.9"], &[], "198.51.100.1"),
             ("10.0.0.1", &["10.1.1.1, 10.2.2.2"], &[], "10.1.1.1"),
             ("10.0.0.1", &["198.51.100.1:4711"], &[], "198.51.100.1"),
             ("10.0.0.1", &["[2001:db8::1]:4711"], &[], "2001:db8::1"),
             ("10.0.0.1", &["2001:db8::1"], &[], "2001:db8::1"),
-            (
-                "2001:db8:aaaa::1",
-                &["::ffff:198.51.100.1"],
-                &[],
-                "198.51.100.1",
-            ),
+            ("2001:db8:aaaa::1", &["::ffff:198.51.100.1"], &[], "198.51.100.1"),
             // What is no address ends the walk.
             ("10.0.0.1", &["198.51.100.1, unknown"], &[], "10.0.0.1"),
-            (
-                "10.0.0.1",
-                &["198.51.100.1, garbage, 10.2.2.2"],
-                &[],
-                "10.2.2.2",
-            ),
+            ("10.0.0.1", &["198.51.100.1, garbage, 10.2.2.2"], &[], "10.2.2.2"),
             ("10.0.0.1", &[""], &["for=198.51.100.1"], "10.0.0.1"),
             ("10.0.0.1", &["198.51.100.1,"], &[], "10.0.0.1"),
             // RFC 7239.
-            (
-                "10.0.0.1",
-                &[],
-                &["for=192.0.2.60;proto=http;by=203.0.113.43"],
-                "192.0.2.60",
-            ),
-            (
-                "10.0.0.1",
-                &[],
-                &["For=192.0.2.66, proto=https; for=\"[2001:db8::17]:4711\""],
-                "2001:db8::17",
-            ),
-            (
-                "10.0.0.1",
-                &[],
-                &["for=192.0.2.66, for=_hidden"],
-                "10.0.0.1",
-            ),
-            (
-                "10.0.0.1",
-                &["198.51.100.1"],
-                &["for=192.0.2.60"],
-                "198.51.100.1",
-            ),
+            ("10.0.0.1", &[], &["for=192.0.2.60;proto=http;by=203.0.113.43"], "192.0.2.60"),
+            ("10.0.0.1", &[], &["For=192.0.2.66, proto=https; for=\"[2001:db8::17]:4711\""], "2001:db8::17"),
+            ("10.0.0.1", &[], &["for=192.0.2.66, for=_hidden"], "10.0.0.1"),
+            ("10.0.0.1", &["198.51.100.1"], &["for=192.0.2.60"], "198.51.100.1"),
         ];
         for (peer, xff, forwarded, expected) in table {
-            assert_eq!(
-                client(peer, xff, forwarded),
-                expected,
-                "{peer} {xff:?} {forwarded:?}"
-            );
+            assert_eq!(client(peer, xff, forwarded), expected, "{peer} {xff:?} {forwarded:?}");
         }
     }
 
     #[test]
     fn networks_are_read_and_hold_their_addresses() {
-        let holds = |cidr: &str, address: &str| {
-            cidr.parse::<Cidr>()
-                .unwrap()
-                .contains(address.parse().unwrap())
-        };
+        let holds =
+            |cidr: &str, address: &str| cidr.parse::<Cidr>().unwrap().contains(address.parse().unwrap());
         assert!(holds("10.0.0.0/8", "10.255.0.1") && !holds("10.0.0.0/8", "11.0.0.0"));
         assert!(holds("192.0.2.1", "192.0.2.1") && !holds("192.0.2.1", "192.0.2.2"));
         assert!(holds("0.0.0.0/0", "203.0.113.1") && !holds("0.0.0.0/0", "2001:db8::1"));
         assert!(holds("2001:db8::/32", "2001:db8:ffff::1") && holds("::/0", "2001:db8::1"));
-        for bad in [
-            "",
-            "10.0.0.0/33",
-            "10.0.0/8",
-            "10.0.0.0/x",
-            "::/129",
-            "example.com",
-        ] {
+        for bad in ["", "10.0.0.0/33", "10.0.0/8", "10.0.0.0/x", "::/129", "example.com"] {
             assert!(bad.parse::<Cidr>().is_err(), "{bad}");
         }
     }
@@ -282,9 +194,7 @@ mod tests {
             (":80", None),
         ] {
             assert_eq!(
-                address_with_port(text.as_bytes())
-                    .map(|a| a.to_string())
-                    .as_deref(),
+                address_with_port(text.as_bytes()).map(|a| a.to_string()).as_deref(),
                 expected,
                 "{text}"
             );

@@ -21,11 +21,7 @@ pub fn device(agent: &str) -> Device {
     let agent = crate::url::cut(agent, MAX_AGENT);
     let (system, system_version) = system(agent);
     let (browser, browser_version) = browser(agent, system);
-    let class = if browser.is_empty() && system.is_empty() {
-        ""
-    } else {
-        class(agent, system)
-    };
+    let class = if browser.is_empty() && system.is_empty() { "" } else { class(agent, system) };
     let named = |name: &str, version: Text| match version.as_str() {
         "" => Text::from(name),
         version => Text::from(format!("{name} {version}")),
@@ -80,22 +76,19 @@ static BROWSERS: &[(&str, &str)] = &[
 
 /// The browser's name and version. `system` decides where the agent has no word of its own.
 fn browser(agent: &str, system: &str) -> (&'static str, Text) {
-    static WORDS: LazyLock<Words> =
-        LazyLock::new(|| Words::new(BROWSERS.iter().map(|row| row.0), true));
+    static WORDS: LazyLock<Words> = LazyLock::new(|| Words::new(BROWSERS.iter().map(|row| row.0), true));
     let found = foremost(&WORDS, BROWSERS, agent).map(|((word, name), rest)| (*word, *name, rest));
     match found {
         Some((_, APP, _)) => (APP, Text::default()),
         // Opera before 15 froze its own number at 9.80, Internet Explorer 11 hid it behind `rv:`.
-        Some(("Opera", name, rest)) => (
-            name,
-            version(after(agent, "Version/").unwrap_or(&rest[rest.len().min(1)..])),
-        ),
+        Some(("Opera", name, rest)) => {
+            (name, version(after(agent, "Version/").unwrap_or(&rest[rest.len().min(1)..])))
+        }
         Some(("Trident/", name, _)) => (name, after(agent, "rv:").map_or(Text::default(), version)),
         Some((_, name, rest)) => (name, version(rest)),
-        None if system == "Android" && agent.contains("AppleWebKit/") => (
-            "Android Browser",
-            after(agent, "Version/").map_or(Text::default(), version),
-        ),
+        None if system == "Android" && agent.contains("AppleWebKit/") => {
+            ("Android Browser", after(agent, "Version/").map_or(Text::default(), version))
+        }
         None => match after(agent, "Version/") {
             Some(rest) if agent.contains("Safari/") => ("Safari", version(rest)),
             // WebKit on iOS that does not call itself Safari is an app's.
@@ -139,17 +132,11 @@ fn system(agent: &str) -> (&'static str, Text) {
     let Some((_, name, before)) = SYSTEMS.iter().find(|(word, _, _)| agent.contains(word)) else {
         return ("", Text::default());
     };
-    let rest = if before.is_empty() {
-        None
-    } else {
-        after(agent, before)
-    };
+    let rest = if before.is_empty() { None } else { after(agent, before) };
     let version = match (*name, rest) {
-        ("Windows", Some(rest)) => WINDOWS
-            .iter()
-            .find(|row| rest.starts_with(row.0))
-            .map_or("", |row| row.1)
-            .into(),
+        ("Windows", Some(rest)) => {
+            WINDOWS.iter().find(|row| rest.starts_with(row.0)).map_or("", |row| row.1).into()
+        }
         ("iOS", rest) => ios_version(agent, rest),
         (_, Some(rest)) => version(rest),
         (_, None) => Text::default(),
@@ -160,23 +147,12 @@ fn system(agent: &str) -> (&'static str, Text) {
 /// Since 26, Safari's version is iOS's, and the number of the system stays at 18.
 fn ios_version(agent: &str, rest: Option<&str>) -> Text {
     let safari = after(agent, "Version/").map_or(Text::default(), version);
-    let major = safari
-        .split('.')
-        .next()
-        .and_then(|major| major.parse::<u32>().ok());
-    if major.is_some_and(|major| major >= 26) {
-        safari
-    } else {
-        rest.map_or(Text::default(), version)
-    }
+    let major = safari.split('.').next().and_then(|major| major.parse::<u32>().ok());
+    if major.is_some_and(|major| major >= 26) { safari } else { rest.map_or(Text::default(), version) }
 }
 
 /// The first row of a table whose word is in the agent, and what follows the word there.
-fn foremost<'a, Row>(
-    words: &Words,
-    rows: &'static [Row],
-    agent: &'a str,
-) -> Option<(&'static Row, &'a str)> {
+fn foremost<'a, Row>(words: &Words, rows: &'static [Row], agent: &'a str) -> Option<(&'static Row, &'a str)> {
     let mut first: Option<(usize, usize)> = None;
     words.any(agent.as_bytes(), |number, _, end| {
         if first.is_none_or(|(least, _)| number < least) {
@@ -201,8 +177,9 @@ fn class(agent: &str, system: &str) -> &'static str {
         "Android" | "HarmonyOS" => "Tablet",
         "Tizen" => "Mobile",
         _ if says(&["PlayBook", "Kindle", "Tablet; rv:", "Silk-Accelerated"]) => "Tablet",
-        "Windows" | "macOS" | "ChromeOS" | "Xbox" | "PlayStation" | "Nintendo" | "webOS"
-        | "tvOS" => "Desktop",
+        "Windows" | "macOS" | "ChromeOS" | "Xbox" | "PlayStation" | "Nintendo" | "webOS" | "tvOS" => {
+            "Desktop"
+        }
         _ if says(&["Mobile", "Mobi/", "Opera Mini", "MIDP"]) => "Mobile",
         _ => "Desktop",
     }
@@ -240,9 +217,7 @@ fn version(rest: &str) -> Text {
         return Text::default();
     }
     match numbers.next() {
-        Some((minor, _))
-            if whole && (1..=6).contains(&minor.len()) && minor.bytes().any(|b| b != b'0') =>
-        {
+        Some((minor, _)) if whole && (1..=6).contains(&minor.len()) && minor.bytes().any(|b| b != b'0') => {
             Text::from(format!("{major}.{minor}"))
         }
         _ => Text::from(major),
@@ -274,10 +249,7 @@ const PLACES: usize = 256;
 impl Agents {
     /// `key` is random and made anew in each process.
     pub fn new(key: [u8; 16]) -> Agents {
-        Agents {
-            key,
-            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
-        }
+        Agents { key, shards: (0..SHARDS).map(|_| Mutex::default()).collect() }
     }
 
     /// What is known of this agent; read from it the first time.
@@ -285,10 +257,7 @@ impl Agents {
         let mut hasher = SipHasher24::new_with_key(&self.key);
         hasher.write(agent.as_bytes());
         let hash = hasher.finish();
-        let read = || Known {
-            device: device(agent),
-            bot: is_bot(agent),
-        };
+        let read = || Known { device: device(agent), bot: is_bot(agent) };
         let Some(shard) = self.shards.get(hash as usize % SHARDS) else {
             return read();
         };
@@ -325,11 +294,7 @@ mod tests {
 
     fn check(agents: &str, expected: Expect) {
         let mut out = String::new();
-        for agent in agents
-            .lines()
-            .map(str::trim)
-            .filter(|line| !line.is_empty())
-        {
+        for agent in agents.lines().map(str::trim).filter(|line| !line.is_empty()) {
             let device = device(agent);
             out += &format!(
                 "{} | {} | {} | {}",
@@ -449,15 +414,8 @@ mod tests {
         let agents = Agents::new([7; 16]);
         // More agents than places, twice.
         for n in (0..6_000).chain(0..6_000) {
-            let agent =
-                format!("Mozilla/5.0 (X11; Linux x86_64; rv:{n}.0) Gecko/20100101 Firefox/{n}.0");
-            assert_eq!(
-                agents.look_up(&agent),
-                Known {
-                    device: device(&agent),
-                    bot: false
-                }
-            );
+            let agent = format!("Mozilla/5.0 (X11; Linux x86_64; rv:{n}.0) Gecko/20100101 Firefox/{n}.0");
+            assert_eq!(agents.look_up(&agent), Known { device: device(&agent), bot: false });
         }
         assert!(agents.look_up("Googlebot/2.1").bot);
     }

@@ -116,18 +116,10 @@ impl Dicts {
         let [o0, o1, o2, o3, o4, o5, o6, o7] = &self.origin;
         let [p0, p1, p2] = &self.place;
         let [d0, d1, d2, d3, d4] = &self.device;
-        let Dicts {
-            page,
-            hostname,
-            language,
-            name,
-            prop_key,
-            prop_value,
-            ..
-        } = self;
+        let Dicts { page, hostname, language, name, prop_key, prop_value, .. } = self;
         [
-            page, hostname, o0, o1, o2, o3, o4, o5, o6, o7, p0, p1, p2, d0, d1, d2, d3, d4,
-            language, name, prop_key, prop_value,
+            page, hostname, o0, o1, o2, o3, o4, o5, o6, o7, p0, p1, p2, d0, d1, d2, d3, d4, language, name,
+            prop_key, prop_value,
         ]
     }
 
@@ -281,12 +273,7 @@ impl Block {
         numbers: impl Iterator<Item = (Measure, i64)>,
     ) -> Event {
         let dicts = &self.dicts;
-        let prop = |(key, value)| {
-            (
-                dicts.prop_key.text(key).into(),
-                dicts.prop_value.text(value).into(),
-            )
-        };
+        let prop = |(key, value)| (dicts.prop_key.text(key).into(), dicts.prop_value.text(value).into());
         Event {
             kind: row.kind,
             at_ms: row.at_ms,
@@ -324,11 +311,7 @@ impl Dicts {
     /// The texts of a tuple of codes.
     pub fn place(&self, codes: [u32; 3]) -> Place {
         let text = |i: usize| Text::from(self.place[i].text(codes[i]));
-        Place {
-            country: text(0),
-            region: text(1),
-            city: text(2),
-        }
+        Place { country: text(0), region: text(1), city: text(2) }
     }
 
     /// The texts of a tuple of codes.

@@ -45,36 +45,27 @@ static INDEX: LazyLock<Index> = LazyLock::new(|| {
             _ => anywhere.push(name),
         }
     }
-    Index {
-        anywhere: Words::new(anywhere, false),
-        starts,
-        ends,
-    }
+    Index { anywhere: Words::new(anywhere, false), starts, ends }
 });
 
 /// Whether a user agent says that it is a machine.
 pub fn is_bot(agent: &str) -> bool {
     let bytes = agent.as_bytes();
     let starts = |name: &&str| {
-        bytes
-            .get(..name.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(name.as_bytes()))
+        bytes.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name.as_bytes()))
     };
     let ends = |name: &&str| {
         let from = bytes.len().checked_sub(name.len());
-        from.and_then(|from| bytes.get(from..))
-            .is_some_and(|end| end.eq_ignore_ascii_case(name.as_bytes()))
+        from.and_then(|from| bytes.get(from..)).is_some_and(|end| end.eq_ignore_ascii_case(name.as_bytes()))
     };
     INDEX.starts.iter().any(starts)
         || INDEX.ends.iter().any(ends)
-        || INDEX
-            .anywhere
-            .any(bytes, |number, start, end| match number {
-                0 => is_word_bot(bytes, start, end),
-                word if word < WORDS.len() => true,
-                // A short name must begin a word: `ask/` is none of `flask/`.
-                _ => end - start > 5 || begins_word(bytes, start),
-            })
+        || INDEX.anywhere.any(bytes, |number, start, end| match number {
+            0 => is_word_bot(bytes, start, end),
+            word if word < WORDS.len() => true,
+            // A short name must begin a word: `ask/` is none of `flask/`.
+            _ => end - start > 5 || begins_word(bytes, start),
+        })
 }
 
 fn begins_word(bytes: &[u8], at: usize) -> bool {
@@ -85,9 +76,6 @@ fn begins_word(bytes: &[u8], at: usize) -> bool {
 /// `bot` that ends a word, as in Googlebot; but Cubot and IDbot make phones.
 fn is_word_bot(bytes: &[u8], start: usize, end: usize) -> bool {
     let goes_on = bytes.get(end).is_some_and(u8::is_ascii_alphabetic);
-    let before = start
-        .checked_sub(2)
-        .and_then(|from| bytes.get(from..start))
-        .unwrap_or_default();
+    let before = start.checked_sub(2).and_then(|from| bytes.get(from..start)).unwrap_or_default();
     !goes_on && !before.eq_ignore_ascii_case(b"cu") && !before.eq_ignore_ascii_case(b"id")
 }

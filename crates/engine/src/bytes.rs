@@ -117,11 +117,7 @@ impl<'a> Reader<'a> {
 
     /// Ok if nothing is left: who reads a whole value asks this last.
     pub fn finish(&self) -> Result<(), Corrupt> {
-        if self.bytes.is_empty() {
-            Ok(())
-        } else {
-            Err(Corrupt)
-        }
+        if self.bytes.is_empty() { Ok(()) } else { Err(Corrupt) }
     }
 
     pub fn u8(&mut self) -> Result<u8, Corrupt> {
@@ -159,11 +155,7 @@ impl<'a> Reader<'a> {
     /// bytes left can hold, so that it is safe to allocate for.
     pub fn count(&mut self, least: usize) -> Result<usize, Corrupt> {
         let n = usize::try_from(self.varint()?).map_err(|_| Corrupt)?;
-        if n > self.remaining() / least.max(1) {
-            Err(Corrupt)
-        } else {
-            Ok(n)
-        }
+        if n > self.remaining() / least.max(1) { Err(Corrupt) } else { Ok(n) }
     }
 
     pub fn word(&mut self) -> Result<u64, Corrupt> {
@@ -198,9 +190,7 @@ impl Budget {
 
     /// What an input of so many bytes may unpack to.
     pub fn of(input: usize) -> Budget {
-        Budget {
-            rows: Budget::FREE.saturating_add(input),
-        }
+        Budget { rows: Budget::FREE.saturating_add(input) }
     }
 
     /// Takes `n` rows, of any table.

@@ -70,10 +70,7 @@ impl<const N: usize> Group<N> {
         }
         let codes = self.tuples.values()[new as usize];
         for (i, &code) in codes.iter().enumerate() {
-            if !old
-                .clone()
-                .any(|tuple| self.tuples.values()[tuple as usize][i] == code)
-            {
+            if !old.clone().any(|tuple| self.tuples.values()[tuple as usize][i] == code) {
                 *at(&mut self.extra[i], code) += 1;
             }
         }
@@ -108,12 +105,8 @@ pub fn at<T: Default + Clone>(slots: &mut Vec<T>, code: u32) -> &mut T {
 
 /// Cells by code as a rollup: sorted by value, empty ones left out.
 pub fn rollup(values: &[Text], cells: &[Counts]) -> Rollup {
-    let mut cells: Vec<(Text, Counts)> = values
-        .iter()
-        .zip(cells)
-        .filter(|(_, c)| !c.is_zero())
-        .map(|(v, c)| (v.clone(), *c))
-        .collect();
+    let mut cells: Vec<(Text, Counts)> =
+        values.iter().zip(cells).filter(|(_, c)| !c.is_zero()).map(|(v, c)| (v.clone(), *c)).collect();
     cells.sort_by(|a, b| a.0.cmp(&b.0));
     Rollup { cells }
 }
@@ -179,31 +172,15 @@ impl Cells {
         let one = |text: &str, counts: Counts| (Text::new(text), counts);
         match dim {
             Dim::Total if self.total.is_zero() => Rollup::default(),
-            Dim::Total => Rollup {
-                cells: vec![one("", self.total)],
-            },
+            Dim::Total => Rollup { cells: vec![one("", self.total)] },
             Dim::Hour => {
                 let hours = self.hours.iter().enumerate().filter(|(_, c)| !c.is_zero());
-                Rollup {
-                    cells: hours.map(|(h, c)| one(&format!("{h:02}"), *c)).collect(),
-                }
+                Rollup { cells: hours.map(|(h, c)| one(&format!("{h:02}"), *c)).collect() }
             }
             Dim::Dropped => {
-                let dropped = crate::event::Reason::ALL
-                    .iter()
-                    .zip(self.dropped)
-                    .filter(|(_, n)| *n != 0);
-                let mut cells: Vec<_> = dropped
-                    .map(|(r, n)| {
-                        one(
-                            r.name(),
-                            Counts {
-                                events: n,
-                                ..Counts::default()
-                            },
-                        )
-                    })
-                    .collect();
+                let dropped = crate::event::Reason::ALL.iter().zip(self.dropped).filter(|(_, n)| *n != 0);
+                let mut cells: Vec<_> =
+                    dropped.map(|(r, n)| one(r.name(), Counts { events: n, ..Counts::default() })).collect();
                 cells.sort_by(|a, b| a.0.cmp(&b.0));
                 Rollup { cells }
             }
@@ -221,9 +198,7 @@ impl Cells {
             | Dim::UtmCampaign
             | Dim::UtmContent
             | Dim::UtmTerm => self.origin.rollup(dim as usize - Dim::Source as usize),
-            Dim::Country | Dim::Region | Dim::City => {
-                self.place.rollup(dim as usize - Dim::Country as usize)
-            }
+            Dim::Country | Dim::Region | Dim::City => self.place.rollup(dim as usize - Dim::Country as usize),
             Dim::Device | Dim::Browser | Dim::BrowserVersion | Dim::System | Dim::SystemVersion => {
                 self.device.rollup(dim as usize - Dim::Device as usize)
             }
@@ -233,19 +208,9 @@ impl Cells {
 
     pub fn bytes(&self) -> usize {
         let texts = [&self.page, &self.hostname, &self.name, &self.prop];
-        let counts = [
-            &self.pages,
-            &self.entries,
-            &self.exits,
-            &self.hostnames,
-            &self.names,
-            &self.props,
-        ];
+        let counts = [&self.pages, &self.entries, &self.exits, &self.hostnames, &self.names, &self.props];
         texts.iter().map(|t| t.len() * 40).sum::<usize>()
-            + counts
-                .iter()
-                .map(|c| c.capacity() * size_of::<Counts>())
-                .sum::<usize>()
+            + counts.iter().map(|c| c.capacity() * size_of::<Counts>()).sum::<usize>()
             + self.origin.bytes()
             + self.place.bytes()
             + self.device.bytes()

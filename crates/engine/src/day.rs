@@ -29,10 +29,7 @@ pub struct Seen {
 
 impl Default for Seen {
     fn default() -> Self {
-        Seen {
-            table: HashTable::new(),
-            key: RandomState::new().hash_one(0_u8) | 1,
-        }
+        Seen { table: HashTable::new(), key: RandomState::new().hash_one(0_u8) | 1 }
     }
 }
 
@@ -56,15 +53,12 @@ impl Seen {
     }
 
     fn contains(&self, entry: u64) -> bool {
-        self.table
-            .find(Seen::mix(self.key, entry), |&e| e == entry)
-            .is_some()
+        self.table.find(Seen::mix(self.key, entry), |&e| e == entry).is_some()
     }
 
     pub fn insert(&mut self, entry: u64) {
         let key = self.key;
-        self.table
-            .insert_unique(Seen::mix(key, entry), entry, |&e| Seen::mix(key, e));
+        self.table.insert_unique(Seen::mix(key, entry), entry, |&e| Seen::mix(key, e));
     }
 
     /// All entries, ascending.
@@ -217,12 +211,9 @@ impl DayState {
                     if let (None, Some(hash)) = (visitor, batch.visitor) {
                         visitor = Some(self.visits.insert(hash));
                     }
-                    let visit = visitor
-                        .map(|visitor| self.visit_at(visitor, codes, block, row, &mut place));
+                    let visit = visitor.map(|visitor| self.visit_at(visitor, codes, block, row, &mut place));
                     match visit {
-                        Some(visit) => {
-                            self.count_in_visit(visit, codes, block, row, own_props, &place)
-                        }
+                        Some(visit) => self.count_in_visit(visit, codes, block, row, own_props, &place),
                         None => self.count_loose(codes, block, row, own_props, &place),
                     }
                     visit
@@ -242,11 +233,7 @@ impl DayState {
                 }
             };
             self.offset_s = row.offset_s;
-            let shared = Shared {
-                place: batch.place,
-                device: batch.device,
-                language: batch.language,
-            };
+            let shared = Shared { place: batch.place, device: batch.device, language: batch.language };
             self.fresh.push(
                 &mut codes.part,
                 block,
@@ -261,13 +248,7 @@ impl DayState {
         }
     }
 
-    fn place(
-        &mut self,
-        codes: &mut Codes,
-        block: &Block,
-        batch: &BatchRow,
-        row: &EventRow,
-    ) -> Where {
+    fn place(&mut self, codes: &mut Codes, block: &Block, batch: &BatchRow, row: &EventRow) -> Where {
         let (cells, codes) = (&mut self.cells, &mut codes.cells);
         let dicts = &block.dicts;
         let counted = matches!(row.kind, Kind::PageView | Kind::Custom);
@@ -276,52 +257,26 @@ impl DayState {
         let hour = hour_of(row.at_ms, row.offset_s);
         if !counted {
             // Engagement, clicks and vitals are in no cell yet: no value is admitted for them.
-            return Where {
-                at,
-                hour,
-                page: 0,
-                hostname: 0,
-                place: 0,
-                device: 0,
-                language: 0,
-            };
+            return Where { at, hour, page: 0, hostname: 0, place: 0, device: 0, language: 0 };
         }
         let page = known(&mut codes.page[row.page as usize], || {
-            cells
-                .page
-                .code_capped(&dicts.page.0[row.page as usize], VALUE_CAP)
+            cells.page.code_capped(&dicts.page.0[row.page as usize], VALUE_CAP)
         });
         let hostname = known(&mut codes.hostname[row.hostname as usize], || {
-            cells
-                .hostname
-                .code_capped(&dicts.hostname.0[row.hostname as usize], VALUE_CAP)
+            cells.hostname.code_capped(&dicts.hostname.0[row.hostname as usize], VALUE_CAP)
         });
         let place = known(&mut codes.place[batch.place as usize], || {
             let tuple = block.places[batch.place as usize];
-            cells.place.tuple(std::array::from_fn(|i| {
-                dicts.place[i].0[tuple[i] as usize].as_str()
-            }))
+            cells.place.tuple(std::array::from_fn(|i| dicts.place[i].0[tuple[i] as usize].as_str()))
         });
         let device = known(&mut codes.device[batch.device as usize], || {
             let tuple = block.devices[batch.device as usize];
-            cells.device.tuple(std::array::from_fn(|i| {
-                dicts.device[i].0[tuple[i] as usize].as_str()
-            }))
+            cells.device.tuple(std::array::from_fn(|i| dicts.device[i].0[tuple[i] as usize].as_str()))
         });
         let language = known(&mut codes.language[batch.language as usize], || {
-            cells
-                .language
-                .tuple([dicts.language.0[batch.language as usize].as_str()])
+            cells.language.tuple([dicts.language.0[batch.language as usize].as_str()])
         });
-        Where {
-            at,
-            hour,
-            page,
-            hostname,
-            place,
-            device,
-            language,
-        }
+        Where { at, hour, page, hostname, place, device, language }
     }
 
     /// The visit that a page view or custom event belongs to, opened if there is none.
@@ -339,30 +294,16 @@ impl DayState {
         let cells = &mut self.cells;
         let origin = known(&mut codes.cells.origin[row.origin as usize], || {
             let tuple = block.origins[row.origin as usize];
-            cells.origin.tuple(std::array::from_fn(|i| {
-                block.dicts.origin[i].0[tuple[i] as usize].as_str()
-            }))
+            cells.origin.tuple(std::array::from_fn(|i| block.dicts.origin[i].0[tuple[i] as usize].as_str()))
         });
-        let older: Vec<Visit> = self
-            .visits
-            .of(visitor)
-            .map(|n| self.visits.visits[n as usize])
-            .collect();
+        let older: Vec<Visit> = self.visits.of(visitor).map(|n| self.visits.visits[n as usize]).collect();
         if older.is_empty() {
             cells.total.visitors += 1;
         }
-        cells
-            .origin
-            .count_visitor(origin, older.iter().map(|v| v.origin));
-        cells
-            .place
-            .count_visitor(here.place, older.iter().map(|v| v.place));
-        cells
-            .device
-            .count_visitor(here.device, older.iter().map(|v| v.device));
-        cells
-            .language
-            .count_visitor(here.language, older.iter().map(|v| v.language));
+        cells.origin.count_visitor(origin, older.iter().map(|v| v.origin));
+        cells.place.count_visitor(here.place, older.iter().map(|v| v.place));
+        cells.device.count_visitor(here.device, older.iter().map(|v| v.device));
+        cells.language.count_visitor(here.language, older.iter().map(|v| v.language));
         let visit = self.visits.open(Visit {
             visitor,
             older: NONE,
@@ -382,10 +323,7 @@ impl DayState {
             hour: here.hour as u8,
             interacted: false,
         });
-        let visits = Counts {
-            visits: 1,
-            ..Counts::default()
-        };
+        let visits = Counts { visits: 1, ..Counts::default() };
         cells.total += visits;
         cells.hours[here.hour] += visits;
         cells.origin.counts[origin as usize] += visits;
@@ -409,11 +347,7 @@ impl DayState {
 
         // The event's own cells.
         let view = row.kind == Kind::PageView;
-        let one = Counts {
-            pageviews: i64::from(view),
-            events: i64::from(!view),
-            ..Counts::default()
-        };
+        let one = Counts { pageviews: i64::from(view), events: i64::from(!view), ..Counts::default() };
         let hour = &mut self.cells.hours[here.hour];
         hour.pageviews += one.pageviews;
         hour.events += one.events;
@@ -471,24 +405,8 @@ impl DayState {
         cells.place.counts[after.place as usize] += change;
         cells.device.counts[after.device as usize] += change;
         cells.language.counts[after.language as usize] += change;
-        self.count_end(
-            n,
-            before.entry,
-            after.entry,
-            before,
-            after,
-            |c| &mut c.entries,
-            |v| v.entry,
-        );
-        self.count_end(
-            n,
-            before.exit,
-            after.exit,
-            before,
-            after,
-            |c| &mut c.exits,
-            |v| v.exit,
-        );
+        self.count_end(n, before.entry, after.entry, before, after, |c| &mut c.entries, |v| v.entry);
+        self.count_end(n, before.exit, after.exit, before, after, |c| &mut c.exits, |v| v.exit);
     }
 
     /// Brings the cells of a visit's entry or exit page up to date.
@@ -511,9 +429,7 @@ impl DayState {
         }
         // The visitor leaves the old page's cell, or enters the new one's, unless another visit keeps him there.
         let others = |page: u32| {
-            self.visits
-                .of(before.visitor)
-                .any(|m| m != n && end(&self.visits.visits[m as usize]) == page)
+            self.visits.of(before.visitor).any(|m| m != n && end(&self.visits.visits[m as usize]) == page)
         };
         let (leaves, enters) = (old != NONE && !others(old), new != NONE && !others(new));
         if old != NONE {
@@ -573,23 +489,16 @@ impl DayState {
 
     fn prop(&mut self, block: &Block, key: u32, value: u32) -> u32 {
         let (keys, values) = (&block.dicts.prop_key.0, &block.dicts.prop_value.0);
-        self.cells
-            .prop_code(&keys[key as usize], &values[value as usize])
+        self.cells.prop_code(&keys[key as usize], &values[value as usize])
     }
 
     /// Marks a value as seen in a visit: whether it is new there, and new to the visitor.
     fn see(&mut self, n: u32, dim: EventDim, code: u32) -> New {
         if self.saw(n, dim, code) {
-            return New {
-                visit: false,
-                visitor: false,
-            };
+            return New { visit: false, visitor: false };
         }
         let visitor = self.visits.visits[n as usize].visitor;
-        let before = self
-            .visits
-            .of(visitor)
-            .any(|m| m != n && self.saw(m, dim, code));
+        let before = self.visits.of(visitor).any(|m| m != n && self.saw(m, dim, code));
         let visit = &self.visits.visits[n as usize];
         let stands_in_visit = match dim {
             EventDim::Page => visit.entry == NONE,
@@ -599,10 +508,7 @@ impl DayState {
         if !stands_in_visit {
             self.seen.insert(Seen::entry(n, dim, code));
         }
-        New {
-            visit: true,
-            visitor: !before,
-        }
+        New { visit: true, visitor: !before }
     }
 
     fn saw(&self, n: u32, dim: EventDim, code: u32) -> bool {
@@ -624,10 +530,7 @@ impl DayState {
     pub fn here(&self, now_ms: i64) -> Here {
         let now = (now_ms - self.base_ms()).clamp(0, i64::from(u32::MAX)) as u32;
         let minute = now / 60_000;
-        let mut here = Here {
-            now: 0,
-            minutes: [0; 30],
-        };
+        let mut here = Here { now: 0, minutes: [0; 30] };
         for visit in &self.visits.visits {
             if visit.alive.saturating_add(30 * 60_000) < now || visit.start > now {
                 continue;

@@ -78,10 +78,7 @@ pub struct Tables {
 impl Tables {
     /// `key` is random, made anew in each process: the cache of agents is keyed by it.
     pub fn new(key: [u8; 16], places: place::Tables) -> Tables {
-        Tables {
-            agents: Arc::new(Agents::new(key)),
-            places: Arc::new(places),
-        }
+        Tables { agents: Arc::new(Agents::new(key)), places: Arc::new(places) }
     }
 }
 
@@ -114,11 +111,7 @@ pub fn events(
     now_ms: i64,
     key: &BatchKey,
 ) -> Enriched {
-    let opt_out = if peer.opted_out {
-        rules.opt_out
-    } else {
-        OptOut::Ignore
-    };
+    let opt_out = if peer.opted_out { rules.opt_out } else { OptOut::Ignore };
     if opt_out == OptOut::Drop {
         return nothing(hits, Reason::OptedOut);
     }
@@ -147,16 +140,10 @@ pub fn events(
             event.origin = Origin::default();
             event.numbers.clear();
         }
-        let batch = match enriched
-            .batches
-            .iter()
-            .position(|batch| batch.day == local.day)
-        {
+        let batch = match enriched.batches.iter().position(|batch| batch.day == local.day) {
             Some(at) => &mut enriched.batches[at],
             None => {
-                let salt = salts
-                    .iter()
-                    .find(|(day, _)| *day == local.day && opt_out == OptOut::Ignore);
+                let salt = salts.iter().find(|(day, _)| *day == local.day && opt_out == OptOut::Ignore);
                 let visitor = salt.map(|(_, salt)| {
                     visitor::hash(salt, rules.id, peer.address, peer.agent, rules.cut_address)
                 });
@@ -194,18 +181,13 @@ struct Shared {
 }
 
 fn nothing(hits: &Hits, reason: Reason) -> Enriched {
-    Enriched {
-        batches: Vec::new(),
-        dropped: hits.hits.iter().map(|hit| (hit.index, reason)).collect(),
-    }
+    Enriched { batches: Vec::new(), dropped: hits.hits.iter().map(|hit| (hit.index, reason)).collect() }
 }
 
 fn name<'a>(hits: &'a Hits, visitor: Option<Visitor>, key: &BatchKey) -> BatchName<'a> {
     match (&hits.batch, visitor, hits.form) {
         (Some(id), _, _) => BatchName::Sent(id),
-        (None, Some(visitor), Form::Batch | Form::Bare) => {
-            BatchName::Contents(visitor, hits.contents)
-        }
+        (None, Some(visitor), Form::Batch | Form::Bare) => BatchName::Contents(visitor, hits.contents),
         _ => BatchName::Fresh(key.fresh),
     }
 }
@@ -220,26 +202,15 @@ fn place(rules: &Rules, peer: &Peer, tables: &Tables) -> Place {
     };
     match rules.place_detail {
         PlaceDetail::City => place,
-        _ => Place {
-            country: place.country,
-            ..Place::default()
-        },
+        _ => Place { country: place.country, ..Place::default() },
     }
 }
 
 /// The primary language of the one preferred: `de` of `de-AT,de;q=0.9,en;q=0.8`.
 fn language(languages: &str) -> Text {
-    let first = languages
-        .split([',', ';', '-', '_'])
-        .next()
-        .unwrap_or("")
-        .trim();
+    let first = languages.split([',', ';', '-', '_']).next().unwrap_or("").trim();
     let is_one = (2..=3).contains(&first.len()) && first.bytes().all(|b| b.is_ascii_alphabetic());
-    if is_one {
-        first.to_ascii_lowercase().into()
-    } else {
-        Text::default()
-    }
+    if is_one { first.to_ascii_lowercase().into() } else { Text::default() }
 }
 
 /// Events whose page is also a property, unless the page sent one.
@@ -253,11 +224,7 @@ fn event(hit: &Hit, form: Form, rules: &Rules, at_ms: i64, offset_s: i32) -> Eve
         (host, _) => url::hostname(host),
     };
     let page = url::page(&parts, hit.hash_mode, &rules.keep_params);
-    let origin = source::origin(
-        &parts,
-        &hit.referrer,
-        &[hostname.as_str(), rules.domain.as_str()],
-    );
+    let origin = source::origin(&parts, &hit.referrer, &[hostname.as_str(), rules.domain.as_str()]);
     let mut props = hit.props.clone();
     if PATH_EVENTS.contains(&hit.name.as_str()) && !props.iter().any(|(key, _)| key == "path") {
         props.push(("path".into(), page.clone()));
@@ -319,26 +286,14 @@ mod tests {
     }
 
     fn batch(events: &str) -> Hits {
-        let body =
-            format!(r#"{{"site":"example.com","batch":"0123456789abcdef","events":[{events}]}}"#);
+        let body = format!(r#"{{"site":"example.com","batch":"0123456789abcdef","events":[{events}]}}"#);
         receive::batch(body.as_bytes(), None, NOON).unwrap()
     }
 
     const SALTS: [(Day, Salt); 2] = [(Day(19_843), [2; 16]), (DAY, [3; 16])];
 
     fn enrich(hits: &Hits, rules: &Rules, peer: &Peer, now_ms: i64) -> Enriched {
-        events(
-            hits,
-            rules,
-            &SALTS,
-            peer,
-            &tables(),
-            now_ms,
-            &BatchKey {
-                key: [4; 16],
-                fresh: 5,
-            },
-        )
+        events(hits, rules, &SALTS, peer, &tables(), now_ms, &BatchKey { key: [4; 16], fresh: 5 })
     }
 
     /// What becomes of events at noon: a line for each, under a line for each batch.
@@ -347,11 +302,7 @@ mod tests {
         let mut out = String::new();
         for batch in &enriched.batches {
             let (place, device) = (&batch.place, &batch.device);
-            let who = if batch.visitor.is_some() {
-                "visitor"
-            } else {
-                "nobody"
-            };
+            let who = if batch.visitor.is_some() { "visitor" } else { "nobody" };
             out += &format!(
                 "{} {who} [{}] [{} {}] [{}]\n",
                 batch.day, place.country, device.browser, device.class, batch.language
@@ -402,10 +353,7 @@ mod tests {
     #[test]
     fn who_opts_out_is_counted_as_the_site_chooses() {
         let events = r#"{"url":"/a?utm_source=blog","ref":"https://google.com/"}, {"type":"event","name":"x","url":"/a"}, {"type":"engagement","engaged":5,"url":"/a"}"#;
-        let peer = || Peer {
-            opted_out: true,
-            ..peer()
-        };
+        let peer = || Peer { opted_out: true, ..peer() };
         check(
             events,
             rules(),
@@ -419,10 +367,7 @@ mod tests {
         );
         check(
             events,
-            Rules {
-                opt_out: OptOut::Drop,
-                ..rules()
-            },
+            Rules { opt_out: OptOut::Drop, ..rules() },
             peer(),
             expect![[r#"
                 0 opted_out
@@ -432,10 +377,7 @@ mod tests {
         );
         check(
             events,
-            Rules {
-                opt_out: OptOut::Ignore,
-                ..rules()
-            },
+            Rules { opt_out: OptOut::Ignore, ..rules() },
             peer(),
             expect![[r#"
                 2024-05-01 visitor [US] [Chrome Desktop] [de]
@@ -448,10 +390,7 @@ mod tests {
 
     #[test]
     fn bots_are_dropped_unless_they_are_wanted() {
-        let bot = || Peer {
-            agent: "Googlebot/2.1 (+http://www.google.com/bot.html)",
-            ..peer()
-        };
+        let bot = || Peer { agent: "Googlebot/2.1 (+http://www.google.com/bot.html)", ..peer() };
         check(
             r#"{"url":"/a"},{"url":"/b"}"#,
             rules(),
@@ -463,10 +402,7 @@ mod tests {
         );
         check(
             r#"{"url":"/a"}"#,
-            Rules {
-                keep_bots: true,
-                ..rules()
-            },
+            Rules { keep_bots: true, ..rules() },
             bot(),
             expect![[r#"
             2024-05-01 visitor [US] [ ] [de]
@@ -479,46 +415,27 @@ mod tests {
     fn midnight_parts_a_batch() {
         // Half an hour past midnight in Kolkata (five and a half hours east of UTC).
         let now = NOON + 7 * 3_600_000;
-        let rules = Rules {
-            zone: TimeZone::get("Asia/Kolkata").unwrap(),
-            ..rules()
-        };
+        let rules = Rules { zone: TimeZone::get("Asia/Kolkata").unwrap(), ..rules() };
         let hits = batch(
             r#"{"url":"/after"},{"url":"/before","age":3600000},{"url":"/long_before","age":86000000}"#,
         );
         let salts = [(Day(19_844), [2; 16]), (Day(19_845), [3; 16])];
-        let key = BatchKey {
-            key: [4; 16],
-            fresh: 5,
-        };
+        let key = BatchKey { key: [4; 16], fresh: 5 };
         let enriched = events(&hits, &rules, &salts, &peer(), &tables(), now, &key);
         let days: Vec<Day> = enriched.batches.iter().map(|batch| batch.day).collect();
         assert_eq!(days, [Day(19_844), Day(19_845)]);
-        let [before, after] = &enriched.batches[..] else {
-            panic!("two batches")
-        };
+        let [before, after] = &enriched.batches[..] else { panic!("two batches") };
         assert_eq!(
-            before
-                .events
-                .iter()
-                .map(|e| e.page.as_str())
-                .collect::<Vec<_>>(),
+            before.events.iter().map(|e| e.page.as_str()).collect::<Vec<_>>(),
             ["/long_before", "/before"]
         );
         assert_eq!(after.events[0].offset_s, 19_800);
-        assert!(
-            before.visitor.is_some() && before.visitor != after.visitor,
-            "two visitors"
-        );
+        assert!(before.visitor.is_some() && before.visitor != after.visitor, "two visitors");
         assert_ne!(before.id, after.id, "two ids");
         // When yesterday's salt is wiped, what was yesterday has no visitor.
         let enriched = events(&hits, &rules, &salts[1..], &peer(), &tables(), now, &key);
         assert_eq!(
-            enriched
-                .batches
-                .iter()
-                .map(|batch| batch.visitor.is_some())
-                .collect::<Vec<_>>(),
+            enriched.batches.iter().map(|batch| batch.visitor.is_some()).collect::<Vec<_>>(),
             [false, true]
         );
     }
@@ -526,59 +443,25 @@ mod tests {
     #[test]
     fn ids_tell_retries() {
         let id = |hits: &Hits, peer: &Peer, fresh: u64| {
-            let key = BatchKey {
-                key: [4; 16],
-                fresh,
-            };
+            let key = BatchKey { key: [4; 16], fresh };
             events(hits, &rules(), &SALTS, peer, &tables(), NOON, &key).batches[0].id
         };
-        let other = || Peer {
-            address: IpAddr::from([8, 8, 4, 4]),
-            ..peer()
-        };
-        let out = || Peer {
-            opted_out: true,
-            ..peer()
-        };
+        let other = || Peer { address: IpAddr::from([8, 8, 4, 4]), ..peer() };
+        let out = || Peer { opted_out: true, ..peer() };
         let read = |body: &str| receive::batch(body.as_bytes(), Some("example.com"), NOON).unwrap();
         let named = batch(r#"{"url":"/a"}"#);
-        assert_eq!(
-            id(&named, &peer(), 1),
-            id(&named, &other(), 2),
-            "the browser's id alone counts"
-        );
+        assert_eq!(id(&named, &peer(), 1), id(&named, &other(), 2), "the browser's id alone counts");
         let bare = read(r#"[{"url":"/a","timestamp":1714564799}]"#);
-        assert_eq!(
-            id(&bare, &peer(), 1),
-            id(&bare, &peer(), 2),
-            "the same bytes from the same visitor"
-        );
+        assert_eq!(id(&bare, &peer(), 1), id(&bare, &peer(), 2), "the same bytes from the same visitor");
+        assert_ne!(id(&bare, &peer(), 1), id(&bare, &other(), 1), "from another visitor");
         assert_ne!(
             id(&bare, &peer(), 1),
-            id(&bare, &other(), 1),
-            "from another visitor"
-        );
-        assert_ne!(
-            id(&bare, &peer(), 1),
-            id(
-                &read(r#"[{"url":"/a","timestamp":1714564798}]"#),
-                &peer(),
-                1
-            ),
+            id(&read(r#"[{"url":"/a","timestamp":1714564798}]"#), &peer(), 1),
             "other bytes"
         );
-        assert_ne!(
-            id(&bare, &out(), 1),
-            id(&bare, &out(), 2),
-            "nobody has no retries"
-        );
-        let plausible =
-            receive::plausible(br#"{"n":"pageview","u":"https://example.com/"}"#).unwrap();
-        assert_ne!(
-            id(&plausible, &peer(), 1),
-            id(&plausible, &peer(), 2),
-            "nothing tells a retry"
-        );
+        assert_ne!(id(&bare, &out(), 1), id(&bare, &out(), 2), "nobody has no retries");
+        let plausible = receive::plausible(br#"{"n":"pageview","u":"https://example.com/"}"#).unwrap();
+        assert_ne!(id(&plausible, &peer(), 1), id(&plausible, &peer(), 2), "nothing tells a retry");
     }
 
     #[test]
@@ -590,23 +473,11 @@ mod tests {
 
     #[test]
     fn places_are_as_fine_as_the_site_wants() {
-        let place = Place {
-            country: "DE".into(),
-            region: "DE-BE".into(),
-            city: "Berlin, DE".into(),
-        };
+        let place = Place { country: "DE".into(), region: "DE-BE".into(), city: "Berlin, DE".into() };
         let seen = |detail: PlaceDetail| {
-            let rules = Rules {
-                place_detail: detail,
-                ..rules()
-            };
-            let peer = Peer {
-                place: Some(place.clone()),
-                ..peer()
-            };
-            let place = enrich(&batch(r#"{"url":"/"}"#), &rules, &peer, NOON).batches[0]
-                .place
-                .clone();
+            let rules = Rules { place_detail: detail, ..rules() };
+            let peer = Peer { place: Some(place.clone()), ..peer() };
+            let place = enrich(&batch(r#"{"url":"/"}"#), &rules, &peer, NOON).batches[0].place.clone();
             [place.country, place.region, place.city].join("|")
         };
         assert_eq!(seen(PlaceDetail::City), "DE|DE-BE|Berlin, DE");

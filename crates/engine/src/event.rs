@@ -50,15 +50,7 @@ pub enum Kind {
 
 impl Kind {
     pub fn from_number(n: u8) -> Option<Kind> {
-        [
-            Kind::PageView,
-            Kind::Custom,
-            Kind::Engagement,
-            Kind::Click,
-            Kind::Vitals,
-        ]
-        .get(n as usize)
-        .copied()
+        [Kind::PageView, Kind::Custom, Kind::Engagement, Kind::Click, Kind::Vitals].get(n as usize).copied()
     }
 }
 

@@ -37,31 +37,20 @@ impl State {
 
     /// The open days of a site, ascending.
     pub fn days_of(&self, site: SiteId) -> impl Iterator<Item = &DayState> {
-        self.days
-            .range((site, Day(i32::MIN))..=(site, Day(i32::MAX)))
-            .map(|(_, day)| day)
+        self.days.range((site, Day(i32::MIN))..=(site, Day(i32::MAX))).map(|(_, day)| day)
     }
 
     /// Days that no event with a visitor can come for any more.
     pub fn over(&self) -> Vec<(SiteId, Day)> {
         let over = |day: &DayState| self.clock_ms > day.end_ms() + OPEN_AFTER_END_MS;
-        self.days
-            .iter()
-            .filter(|(_, day)| over(day))
-            .map(|(key, _)| *key)
-            .collect()
+        self.days.iter().filter(|(_, day)| over(day)).map(|(key, _)| *key).collect()
     }
 
     /// Who is on a site now. Around midnight both days' visits are asked; somebody who stays over midnight is
     /// a new visitor then, and for five minutes counts twice.
     pub fn here(&self, site: SiteId, now_ms: i64) -> Here {
-        let mut all = Here {
-            now: 0,
-            minutes: [0; 30],
-        };
-        let recent = self
-            .days_of(site)
-            .filter(|day| day.end_ms() + HERE_MS + 30 * 60_000 >= now_ms);
+        let mut all = Here { now: 0, minutes: [0; 30] };
+        let recent = self.days_of(site).filter(|day| day.end_ms() + HERE_MS + 30 * 60_000 >= now_ms);
         for here in recent.map(|day| day.here(now_ms)) {
             all.now += here.now;
             for (sum, n) in all.minutes.iter_mut().zip(here.minutes) {
@@ -77,9 +66,7 @@ impl State {
     }
 
     fn open(&mut self, site: SiteId, day: Day) -> &mut DayState {
-        self.days
-            .entry((site, day))
-            .or_insert_with(|| DayState::new(site, day))
+        self.days.entry((site, day)).or_insert_with(|| DayState::new(site, day))
     }
 }
 
@@ -110,8 +97,7 @@ fn fold_block(state: &mut State, block: &Block) {
         std::hint::black_box(warm(&state.batches, day, block));
     }
     let mut codes = Codes::new(block);
-    let (mut events, mut props, mut numbers) =
-        (&block.events[..], &block.props[..], &block.numbers[..]);
+    let (mut events, mut props, mut numbers) = (&block.events[..], &block.props[..], &block.numbers[..]);
     for batch in &block.batches {
         let (own, rest) = events.split_at(batch.events as usize);
         events = rest;
@@ -120,27 +106,15 @@ fn fold_block(state: &mut State, block: &Block) {
 
         state.clock_ms = state.clock_ms.max(batch.received_ms);
         state.events += own.len() as u64;
-        let verdict =
-            state
-                .batches
-                .admit(batch.id, batch.received_ms, batch.sent_ms, state.clock_ms);
-        let day = state
-            .days
-            .entry((block.site, block.day))
-            .or_insert_with(|| DayState::new(block.site, block.day));
+        let verdict = state.batches.admit(batch.id, batch.received_ms, batch.sent_ms, state.clock_ms);
+        let day =
+            state.days.entry((block.site, block.day)).or_insert_with(|| DayState::new(block.site, block.day));
         match verdict {
-            Verdict::New => day.batch(
-                &mut codes,
-                block,
-                batch,
-                own,
-                &props[..own_props],
-                &numbers[..own_numbers],
-            ),
-            Verdict::Again => {}
-            Verdict::TooLate => {
-                day.cells.dropped[Reason::RetryTooLate as usize] += own.len() as i64
+            Verdict::New => {
+                day.batch(&mut codes, block, batch, own, &props[..own_props], &numbers[..own_numbers])
             }
+            Verdict::Again => {}
+            Verdict::TooLate => day.cells.dropped[Reason::RetryTooLate as usize] += own.len() as i64,
         }
         props = &props[own_props..];
         numbers = &numbers[own_numbers..];
@@ -157,11 +131,7 @@ fn warm(batches: &Remembered, day: &DayState, block: &Block) -> u64 {
             continue;
         };
         let youngest = day.visits.visitors[visitor as usize].youngest;
-        touched ^= day
-            .visits
-            .visits
-            .get(youngest as usize)
-            .map_or(0, |visit| u64::from(visit.start));
+        touched ^= day.visits.visits.get(youngest as usize).map_or(0, |visit| u64::from(visit.start));
     }
     touched
 }

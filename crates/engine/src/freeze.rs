@@ -29,29 +29,22 @@ pub fn freeze(day: &DayState, parts: &[Part]) -> Segment {
         .map(|(new, &old)| {
             place_of[old as usize] = new as u32;
             let visit = &rows[old as usize];
-            let page =
-                |code: u32, all: &mut Fresh| (code != NONE).then(|| all.page(cells.page.get(code)));
+            let page = |code: u32, all: &mut Fresh| (code != NONE).then(|| all.page(cells.page.get(code)));
             VisitRow {
                 visitor: visit.visitor,
                 start_ms: base_ms + i64::from(visit.start),
                 duration_s: visit.duration_s(),
                 origin: {
                     let codes = cells.origin.tuples.values()[visit.origin as usize];
-                    all.origin(std::array::from_fn(|i| {
-                        cells.origin.values[i].get(codes[i]).as_str()
-                    }))
+                    all.origin(std::array::from_fn(|i| cells.origin.values[i].get(codes[i]).as_str()))
                 },
                 place: {
                     let codes = cells.place.tuples.values()[visit.place as usize];
-                    all.place(std::array::from_fn(|i| {
-                        cells.place.values[i].get(codes[i]).as_str()
-                    }))
+                    all.place(std::array::from_fn(|i| cells.place.values[i].get(codes[i]).as_str()))
                 },
                 device: {
                     let codes = cells.device.tuples.values()[visit.device as usize];
-                    all.device(std::array::from_fn(|i| {
-                        cells.device.values[i].get(codes[i]).as_str()
-                    }))
+                    all.device(std::array::from_fn(|i| cells.device.values[i].get(codes[i]).as_str()))
                 },
                 language: {
                     let codes = cells.language.tuples.values()[visit.language as usize];
@@ -69,13 +62,8 @@ pub fn freeze(day: &DayState, parts: &[Part]) -> Segment {
     for event in &mut part.events {
         event.visit = event.visit.map(|old| place_of[old as usize]);
     }
-    sort_events(&mut part, |event| {
-        (event.visit.unwrap_or(NONE), event.number)
-    });
-    Segment {
-        visits,
-        events: part,
-    }
+    sort_events(&mut part, |event| (event.visit.unwrap_or(NONE), event.number));
+    Segment { visits, events: part }
 }
 
 /// Puts a part's events, with their properties and numbers, into the order of a key.
@@ -88,15 +76,10 @@ fn sort_events<K: Ord>(part: &mut Part, key: impl Fn(&SegmentEvent) -> K) {
         number += event.numbers as usize;
     }
     rows.sort_by_key(|row| key(&row.0));
-    let (props, numbers) = (
-        std::mem::take(&mut part.props),
-        std::mem::take(&mut part.numbers),
-    );
+    let (props, numbers) = (std::mem::take(&mut part.props), std::mem::take(&mut part.numbers));
     for &(event, prop, number) in &rows {
-        part.props
-            .extend_from_slice(&props[prop..prop + event.props as usize]);
-        part.numbers
-            .extend_from_slice(&numbers[number..number + event.numbers as usize]);
+        part.props.extend_from_slice(&props[prop..prop + event.props as usize]);
+        part.numbers.extend_from_slice(&numbers[number..number + event.numbers as usize]);
     }
     part.events = rows.into_iter().map(|row| row.0).collect();
 }
@@ -108,8 +91,7 @@ pub fn replay(segment: &Segment) -> Block {
     let visitor = |event: &SegmentEvent| {
         let visit = segment.visits.get(event.visit? as usize)?;
         // Any one-to-one number does; an odd factor spreads it as a hash would.
-        NonZeroU64::new((u64::from(visit.visitor) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15))
-            .map(Visitor)
+        NonZeroU64::new((u64::from(visit.visitor) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)).map(Visitor)
     };
     let batches = part.events.iter().map(|event| BatchRow {
         id: (part.day.0 as u64) << 32 | u64::from(event.number),

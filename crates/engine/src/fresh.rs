@@ -76,9 +76,7 @@ fn tuple<const N: usize>(
     let slot = &mut known[index as usize];
     if *slot == UNKNOWN {
         let codes = tuples[index as usize];
-        *slot = here.index(std::array::from_fn(|i| {
-            values[i].code(&dicts[i].0[codes[i] as usize])
-        }));
+        *slot = here.index(std::array::from_fn(|i| values[i].code(&dicts[i].0[codes[i] as usize])));
     }
     *slot
 }
@@ -121,12 +119,7 @@ impl Fresh {
             at_ms: row.at_ms,
             offset_s: row.offset_s,
             page: text(&mut codes.page, row.page, &dicts.page, &mut self.page),
-            hostname: text(
-                &mut codes.hostname,
-                row.hostname,
-                &dicts.hostname,
-                &mut self.hostname,
-            ),
+            hostname: text(&mut codes.hostname, row.hostname, &dicts.hostname, &mut self.hostname),
             origin: tuple(
                 &mut codes.origin,
                 row.origin,
@@ -151,12 +144,7 @@ impl Fresh {
                 &mut self.device,
                 &mut self.devices,
             ),
-            language: text(
-                &mut codes.language,
-                shared.language,
-                &dicts.language,
-                &mut self.language,
-            ),
+            language: text(&mut codes.language, shared.language, &dicts.language, &mut self.language),
             name: text(&mut codes.name, row.name, &dicts.name, &mut self.name),
             props: row.props,
             numbers: row.numbers,
@@ -166,18 +154,8 @@ impl Fresh {
         };
         self.events.push(event);
         for &(key, value) in props {
-            let key = text(
-                &mut codes.prop_key,
-                key,
-                &dicts.prop_key,
-                &mut self.prop_key,
-            );
-            let value = text(
-                &mut codes.prop_value,
-                value,
-                &dicts.prop_value,
-                &mut self.prop_value,
-            );
+            let key = text(&mut codes.prop_key, key, &dicts.prop_key, &mut self.prop_key);
+            let value = text(&mut codes.prop_value, value, &dicts.prop_value, &mut self.prop_value);
             self.props.push((key, value));
         }
         self.numbers.extend_from_slice(numbers);
@@ -221,24 +199,9 @@ impl Fresh {
         let name = here(&mut self.name, &dicts.name);
         let prop_key = here(&mut self.prop_key, &dicts.prop_key);
         let prop_value = here(&mut self.prop_value, &dicts.prop_value);
-        let origin = tuples_here(
-            &mut self.origins,
-            &mut self.origin,
-            &part.origins,
-            &dicts.origin,
-        );
-        let place = tuples_here(
-            &mut self.places,
-            &mut self.place,
-            &part.places,
-            &dicts.place,
-        );
-        let device = tuples_here(
-            &mut self.devices,
-            &mut self.device,
-            &part.devices,
-            &dicts.device,
-        );
+        let origin = tuples_here(&mut self.origins, &mut self.origin, &part.origins, &dicts.origin);
+        let place = tuples_here(&mut self.places, &mut self.place, &part.places, &dicts.place);
+        let device = tuples_here(&mut self.devices, &mut self.device, &part.devices, &dicts.device);
         self.events.extend(part.events.iter().map(|e| SegmentEvent {
             page: page[e.page as usize],
             hostname: hostname[e.hostname as usize],
@@ -249,10 +212,7 @@ impl Fresh {
             name: name[e.name as usize],
             ..*e
         }));
-        let props = part
-            .props
-            .iter()
-            .map(|&(k, v)| (prop_key[k as usize], prop_value[v as usize]));
+        let props = part.props.iter().map(|&(k, v)| (prop_key[k as usize], prop_value[v as usize]));
         self.props.extend(props);
         self.numbers.extend_from_slice(&part.numbers);
     }
@@ -290,8 +250,5 @@ fn tuples_here<const N: usize>(
 ) -> Vec<u32> {
     let codes: [Vec<u32>; N] =
         std::array::from_fn(|i| dicts[i].0.iter().map(|t| values[i].code(t)).collect());
-    tuples
-        .iter()
-        .map(|t| here.index(std::array::from_fn(|i| codes[i][t[i] as usize])))
-        .collect()
+    tuples.iter().map(|t| here.index(std::array::from_fn(|i| codes[i][t[i] as usize]))).collect()
 }

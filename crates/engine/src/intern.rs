@@ -41,9 +41,7 @@ impl Interner {
             }
             let hash = interner.key.hash_one(text.as_str());
             let (values, key) = (&interner.values, &interner.key);
-            interner
-                .index
-                .insert_unique(hash, code, |&c| key.hash_one(values[c as usize].as_str()));
+            interner.index.insert_unique(hash, code, |&c| key.hash_one(values[c as usize].as_str()));
         }
         interner
     }
@@ -66,9 +64,7 @@ impl Interner {
 
     pub fn find(&self, text: &str) -> Option<u32> {
         let hash = self.key.hash_one(text);
-        self.index
-            .find(hash, |&c| self.values[c as usize] == text)
-            .copied()
+        self.index.find(hash, |&c| self.values[c as usize] == text).copied()
     }
 
     /// The code of a text, a new one if it has none yet.
@@ -83,8 +79,7 @@ impl Interner {
             self.other = Some(code);
         }
         let (values, key) = (&self.values, &self.key);
-        self.index
-            .insert_unique(hash, code, |&c| key.hash_one(values[c as usize].as_str()));
+        self.index.insert_unique(hash, code, |&c| key.hash_one(values[c as usize].as_str()));
         code
     }
 
@@ -116,11 +111,7 @@ pub struct Tuples<const N: usize> {
 
 impl<const N: usize> Default for Tuples<N> {
     fn default() -> Self {
-        Tuples {
-            values: Vec::new(),
-            index: HashTable::new(),
-            key: RandomState::new(),
-        }
+        Tuples { values: Vec::new(), index: HashTable::new(), key: RandomState::new() }
     }
 }
 
@@ -139,9 +130,7 @@ impl<const N: usize> Tuples<N> {
 
     pub fn find(&self, tuple: &[u32; N]) -> Option<u32> {
         let hash = self.key.hash_one(tuple);
-        self.index
-            .find(hash, |&i| self.values[i as usize] == *tuple)
-            .copied()
+        self.index.find(hash, |&i| self.values[i as usize] == *tuple).copied()
     }
 
     pub fn index(&mut self, tuple: [u32; N]) -> u32 {
@@ -152,8 +141,7 @@ impl<const N: usize> Tuples<N> {
         let i = self.values.len() as u32;
         self.values.push(tuple);
         let (values, key) = (&self.values, &self.key);
-        self.index
-            .insert_unique(hash, i, |&i| key.hash_one(values[i as usize]));
+        self.index.insert_unique(hash, i, |&i| key.hash_one(values[i as usize]));
         i
     }
 }

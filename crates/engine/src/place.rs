@@ -33,23 +33,17 @@ impl Tables {
     pub fn with_database(bytes: Vec<u8>) -> Result<Tables, String> {
         let database = Reader::from_source(bytes)
             .map_err(|error| format!("not a database in MaxMind's format: {error}"))?;
-        Ok(Tables {
-            database: Some(database),
-        })
+        Ok(Tables { database: Some(database) })
     }
 
     /// The place of an address; empty texts for what is not known.
     pub fn look_up(&self, address: IpAddr) -> Place {
         let address = address.to_canonical();
-        let mut place = self
-            .database
-            .as_ref()
-            .map_or_else(Place::default, |database| in_database(database, address));
+        let mut place =
+            self.database.as_ref().map_or_else(Place::default, |database| in_database(database, address));
         if place.country.is_empty() {
-            place = Place {
-                country: country(iptocc::country_code(address).unwrap_or("")),
-                ..Place::default()
-            };
+            place =
+                Place { country: country(iptocc::country_code(address).unwrap_or("")), ..Place::default() };
         }
         place
     }
@@ -57,11 +51,7 @@ impl Tables {
 
 impl fmt::Debug for Tables {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "place::Tables {{ database: {} }}",
-            self.database.is_some()
-        )
+        write!(f, "place::Tables {{ database: {} }}", self.database.is_some())
     }
 }
 
@@ -72,23 +62,13 @@ fn in_database(database: &Reader<Vec<u8>>, address: IpAddr) -> Place {
     if !record.has_data() {
         return Place::default();
     }
-    let text = |path: &[PathElement]| {
-        record
-            .decode_path::<&str>(path)
-            .ok()
-            .flatten()
-            .unwrap_or("")
-    };
+    let text = |path: &[PathElement]| record.decode_path::<&str>(path).ok().flatten().unwrap_or("");
     let key = PathElement::Key;
     // IPinfo's databases are flat; there `country` may be a code or a name.
-    let code = [
-        &[key("country"), key("iso_code")][..],
-        &[key("country_code")],
-        &[key("country")],
-    ]
-    .into_iter()
-    .map(|path| country(text(path)))
-    .find(|country| !country.is_empty());
+    let code = [&[key("country"), key("iso_code")][..], &[key("country_code")], &[key("country")]]
+        .into_iter()
+        .map(|path| country(text(path)))
+        .find(|country| !country.is_empty());
     let city = match text(&[key("city"), key("names"), key("en")]) {
         "" => text(&[key("city")]),
         name => name,
@@ -103,11 +83,7 @@ fn country(code: &str) -> Text {
     let code = code.trim();
     let letters = code.len() == 2 && code.bytes().all(|b| b.is_ascii_alphabetic());
     let known = letters && !code.eq_ignore_ascii_case("XX") && !code.eq_ignore_ascii_case("ZZ");
-    if known {
-        code.to_ascii_uppercase().into()
-    } else {
-        Text::default()
-    }
+    if known { code.to_ascii_uppercase().into() } else { Text::default() }
 }
 
 /// Country, region and city made into values that stand alone.
@@ -116,26 +92,16 @@ fn place(country: Text, region: &str, city: &str) -> Place {
         return Place::default();
     }
     let region = region.trim();
-    let is_region = (1..=8).contains(&region.len())
-        && region
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    let is_region =
+        (1..=8).contains(&region.len()) && region.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     let region = match region.to_ascii_uppercase() {
         _ if !is_region => Text::default(),
         whole if whole.contains('-') => whole.into(),
         part => Text::from(format!("{country}-{part}")),
     };
     let city = url::plain(city.trim(), 100);
-    let city = if city.is_empty() {
-        city
-    } else {
-        Text::from(format!("{city}, {country}"))
-    };
-    Place {
-        country,
-        region,
-        city,
-    }
+    let city = if city.is_empty() { city } else { Text::from(format!("{city}, {country}")) };
+    Place { country, region, city }
 }
 
 /// Who runs the machines in front of us, and so whose headers tell the place and the client's address.
@@ -210,9 +176,7 @@ impl FromStr for Platform {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Platform, String> {
-        let row = HEADERS
-            .iter()
-            .find(|row| row.name.eq_ignore_ascii_case(name.trim()));
+        let row = HEADERS.iter().find(|row| row.name.eq_ignore_ascii_case(name.trim()));
         row.map(|row| row.platform).ok_or_else(|| {
             let names: Vec<&str> = HEADERS.iter().map(|row| row.name).collect();
             format!("{name:?} is not a platform we know: {}", names.join(", "))
@@ -241,17 +205,11 @@ where
     }
     let by_platform = platform.and_then(|platform| platform_address(platform, &get));
     let address = by_platform.unwrap_or_else(|| client_address(peer, trusted, xff, forwarded));
-    (
-        address,
-        platform.and_then(|platform| from_headers(platform, &get)),
-    )
+    (address, platform.and_then(|platform| from_headers(platform, &get)))
 }
 
 /// The client's address by the platform's own header. To be asked only about requests from trusted peers.
-pub fn platform_address<'a>(
-    platform: Platform,
-    get: impl Fn(&str) -> Option<&'a [u8]>,
-) -> Option<IpAddr> {
+pub fn platform_address<'a>(platform: Platform, get: impl Fn(&str) -> Option<&'a [u8]>) -> Option<IpAddr> {
     let value = get(platform.headers()?.address)?;
     match platform {
         Platform::CloudFront => address_with_port(value),
@@ -261,10 +219,7 @@ pub fn platform_address<'a>(
 
 /// The place by the platform's headers; None if they name no country. To be asked only about requests from
 /// trusted peers.
-pub fn from_headers<'a>(
-    platform: Platform,
-    get: impl Fn(&str) -> Option<&'a [u8]>,
-) -> Option<Place> {
+pub fn from_headers<'a>(platform: Platform, get: impl Fn(&str) -> Option<&'a [u8]>) -> Option<Place> {
     if platform == Platform::Netlify
         && let Some(place) = get(NETLIFY_GEO).and_then(netlify)
     {
@@ -272,11 +227,7 @@ pub fn from_headers<'a>(
     }
     let row = platform.headers()?;
     let text = |name: &str| get(name).map_or(String::new(), header_text);
-    let place = place(
-        country(&text(row.country)),
-        &text(row.region),
-        &text(row.city),
-    );
+    let place = place(country(&text(row.country)), &text(row.region), &text(row.city));
     (!place.country.is_empty()).then_some(place)
 }
 
@@ -288,16 +239,9 @@ pub fn header_text(bytes: &[u8]) -> String {
         Ok(text) => Cow::Borrowed(text),
         Err(_) => bytes.iter().map(|&b| char::from(b)).collect(),
     };
-    let mut escapes = text
-        .match_indices('%')
-        .map(|(at, _)| text.as_bytes().get(at + 1..at + 3));
-    let whole =
-        escapes.all(|digits| digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)));
-    if whole {
-        url::decode(&text, false).into_owned()
-    } else {
-        text.into_owned()
-    }
+    let mut escapes = text.match_indices('%').map(|(at, _)| text.as_bytes().get(at + 1..at + 3));
+    let whole = escapes.all(|digits| digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)));
+    if whole { url::decode(&text, false).into_owned() } else { text.into_owned() }
 }
 
 /// `{"city":"…","country":{"code":"DE"},"subdivision":{"code":"BE"}}`, possibly in base64.
@@ -317,20 +261,13 @@ fn netlify(bytes: &[u8]) -> Option<Place> {
     let geo: Json = serde_json::from_str(&json).ok()?;
     let code = |name| field(field(&geo, name)?, "code")?.text();
     let city = field(&geo, "city").and_then(Json::text).unwrap_or("");
-    let place = place(
-        country(code("country")?),
-        code("subdivision").unwrap_or(""),
-        city,
-    );
+    let place = place(country(code("country")?), code("subdivision").unwrap_or(""), city);
     (!place.country.is_empty()).then_some(place)
 }
 
 fn field<'a>(object: &'a Json<'a>, name: &str) -> Option<&'a Json<'a>> {
     match object {
-        Json::Object(fields) => fields
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value),
+        Json::Object(fields) => fields.iter().find(|(key, _)| key == name).map(|(_, value)| value),
         _ => None,
     }
 }
@@ -364,9 +301,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn print(place: Option<Place>) -> String {
-        place.map_or("-".into(), |place| {
-            format!("{} | {} | {}", place.country, place.region, place.city)
-        })
+        place.map_or("-".into(), |place| format!("{} | {} | {}", place.country, place.region, place.city))
     }
 
     #[test]
@@ -394,17 +329,8 @@ mod tests {
             (Cloudflare, &[("cf-ipcountry", b"D\xff")], "-"),
         ];
         for (platform, headers, expected) in table {
-            let get = |name: &str| {
-                headers
-                    .iter()
-                    .find(|(key, _)| *key == name)
-                    .map(|(_, value)| *value)
-            };
-            assert_eq!(
-                print(from_headers(platform, get)),
-                expected,
-                "{platform:?} {headers:?}"
-            );
+            let get = |name: &str| headers.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
+            assert_eq!(print(from_headers(platform, get)), expected, "{platform:?} {headers:?}");
         }
     }
 
@@ -415,10 +341,7 @@ mod tests {
             assert_eq!(row.platform.name(), row.name);
         }
         let error = "x".parse::<Platform>().unwrap_err();
-        assert_eq!(
-            error,
-            r#""x" is not a platform we know: vercel, cloudflare, cloudfront, netlify"#
-        );
+        assert_eq!(error, r#""x" is not a platform we know: vercel, cloudflare, cloudfront, netlify"#);
     }
 
     #[test]
@@ -431,23 +354,14 @@ mod tests {
             ("cloudfront-viewer-address", b"2001:db8::3:443"),
             ("x-nf-client-connection-ip", b"garbage"),
         ];
-        let get = |name: &str| {
-            headers
-                .iter()
-                .find(|(key, _)| *key == name)
-                .map(|(_, value)| *value)
-        };
+        let get = |name: &str| headers.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
         let xff: [&[u8]; 1] = [b"198.51.100.9"];
         let address = |platform| sender(peer, &trusted, platform, get, xff, []).0.to_string();
         assert_eq!(address(None), "198.51.100.9");
         assert_eq!(address(Some(Platform::Vercel)), "203.0.113.1");
         assert_eq!(address(Some(Platform::Cloudflare)), "2001:db8::2");
         assert_eq!(address(Some(Platform::CloudFront)), "2001:db8::3");
-        assert_eq!(
-            address(Some(Platform::Netlify)),
-            "198.51.100.9",
-            "what is no address is as if missing"
-        );
+        assert_eq!(address(Some(Platform::Netlify)), "198.51.100.9", "what is no address is as if missing");
     }
 
     #[test]
@@ -514,59 +428,30 @@ mod tests {
             print(Some(tables.look_up("8.8.8.8".parse().unwrap())))
         };
         let full = map(&[
-            (
-                "city",
-                map(&[(
-                    "names",
-                    map(&[("de", text("M\u{fc}nchen")), ("en", text("Munich"))]),
-                )]),
-            ),
+            ("city", map(&[("names", map(&[("de", text("M\u{fc}nchen")), ("en", text("Munich"))]))])),
             ("country", map(&[("iso_code", text("DE"))])),
             ("subdivisions", list(map(&[("iso_code", text("BY"))]))),
         ]);
         assert_eq!(look_up(full), "DE | DE-BY | Munich, DE");
-        assert_eq!(
-            look_up(map(&[("country", map(&[("iso_code", text("DE"))]))])),
-            "DE |  | "
-        );
-        assert_eq!(
-            look_up(map(&[
-                ("country_code", text("FR")),
-                ("country", text("France"))
-            ])),
-            "FR |  | "
-        );
-        assert_eq!(
-            look_up(map(&[("country", text("FR")), ("city", text("Lyon"))])),
-            "FR |  | Lyon, FR"
-        );
+        assert_eq!(look_up(map(&[("country", map(&[("iso_code", text("DE"))]))])), "DE |  | ");
+        assert_eq!(look_up(map(&[("country_code", text("FR")), ("country", text("France"))])), "FR |  | ");
+        assert_eq!(look_up(map(&[("country", text("FR")), ("city", text("Lyon"))])), "FR |  | Lyon, FR");
         assert_eq!(
             look_up(map(&[("asn", text("AS1"))])),
             "US |  | ",
             "the registry's country where it knows none"
         );
         let error = Tables::with_database(b"nonsense".to_vec()).unwrap_err();
-        assert!(
-            error.starts_with("not a database in MaxMind's format"),
-            "{error}"
-        );
+        assert!(error.starts_with("not a database in MaxMind's format"), "{error}");
     }
 
     type AnyHeaders = Vec<(String, Vec<u8>)>;
 
     /// Any set of headers that a spoofer may send.
     fn headers() -> impl Strategy<Value = AnyHeaders> {
-        let mut names: Vec<&str> = HEADERS
-            .iter()
-            .flat_map(|row| [row.country, row.region, row.city, row.address])
-            .collect();
-        names.extend([
-            NETLIFY_GEO,
-            "x-forwarded-for",
-            "forwarded",
-            "true-client-ip",
-            "x-plausible-ip",
-        ]);
+        let mut names: Vec<&str> =
+            HEADERS.iter().flat_map(|row| [row.country, row.region, row.city, row.address]).collect();
+        names.extend([NETLIFY_GEO, "x-forwarded-for", "forwarded", "true-client-ip", "x-plausible-ip"]);
         let value = prop_oneof![
             "[0-9]{1,3}\\.[0-9]{1,3}\\.[0-9]\\.[0-9]".prop_map(String::into_bytes),
             "for=\"?\\[?[0-9a-f:]{2,9}\\]?".prop_map(String::into_bytes),
@@ -581,47 +466,20 @@ mod tests {
             .prop_map(|text| text.as_bytes().to_vec()),
             any::<Vec<u8>>(),
         ];
-        prop::collection::vec(
-            (prop::sample::select(names).prop_map(str::to_owned), value),
-            0..8,
-        )
+        prop::collection::vec((prop::sample::select(names).prop_map(str::to_owned), value), 0..8)
     }
 
-    fn ask(
-        peer: IpAddr,
-        platform: Option<Platform>,
-        headers: &AnyHeaders,
-    ) -> (IpAddr, Option<Place>) {
-        let trusted = [
-            "10.0.0.0/8".parse().unwrap(),
-            "2001:db8::/32".parse().unwrap(),
-        ];
+    fn ask(peer: IpAddr, platform: Option<Platform>, headers: &AnyHeaders) -> (IpAddr, Option<Place>) {
+        let trusted = ["10.0.0.0/8".parse().unwrap(), "2001:db8::/32".parse().unwrap()];
         let all = |name: &'static str| {
-            headers
-                .iter()
-                .filter(move |(key, _)| key == name)
-                .map(|(_, value)| value.as_slice())
+            headers.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_slice())
         };
-        let get = |name: &str| {
-            headers
-                .iter()
-                .find(|(key, _)| key == name)
-                .map(|(_, value)| value.as_slice())
-        };
-        sender(
-            peer,
-            &trusted,
-            platform,
-            get,
-            all("x-forwarded-for"),
-            all("forwarded"),
-        )
+        let get = |name: &str| headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_slice());
+        sender(peer, &trusted, platform, get, all("x-forwarded-for"), all("forwarded"))
     }
 
     fn platforms() -> impl Strategy<Value = Option<Platform>> {
-        prop::option::of(prop::sample::select(
-            HEADERS.iter().map(|row| row.platform).collect::<Vec<_>>(),
-        ))
+        prop::option::of(prop::sample::select(HEADERS.iter().map(|row| row.platform).collect::<Vec<_>>()))
     }
 
     proptest! {

@@ -62,14 +62,12 @@ impl PlausibleRefusal {
             PlausibleRefusal::TooManyDomains => ("domain", "should have at most 100 item(s)"),
             PlausibleRefusal::NoName => ("event_name", "can't be blank"),
             PlausibleRefusal::BadName => ("event_name", "should be at most 120 character(s)"),
-            PlausibleRefusal::LongProps => (
-                "props",
-                "keys may have at most 300 bytes and values at most 2000 bytes",
-            ),
-            PlausibleRefusal::NothingMeasured => (
-                "event_name",
-                "engagement needs a whole number in 'sd' or 'e'",
-            ),
+            PlausibleRefusal::LongProps => {
+                ("props", "keys may have at most 300 bytes and values at most 2000 bytes")
+            }
+            PlausibleRefusal::NothingMeasured => {
+                ("event_name", "engagement needs a whole number in 'sd' or 'e'")
+            }
         }
     }
 }
@@ -104,12 +102,8 @@ pub fn plausible(body: &[u8]) -> Result<Hits, PlausibleRefusal> {
     };
     let (mut scroll, mut engaged_ms) = (None, 0);
     if kind == Kind::Engagement {
-        scroll = whole(&raw.scroll)
-            .filter(|percent| *percent >= 0)
-            .map(|percent| percent.min(100) as u8);
-        engaged_ms = whole(&raw.engaged)
-            .filter(|ms| (0..MAX_ENGAGED_MS).contains(ms))
-            .unwrap_or(0) as u32;
+        scroll = whole(&raw.scroll).filter(|percent| *percent >= 0).map(|percent| percent.min(100) as u8);
+        engaged_ms = whole(&raw.engaged).filter(|ms| (0..MAX_ENGAGED_MS).contains(ms)).unwrap_or(0) as u32;
         if scroll.is_none() && engaged_ms == 0 {
             return Err(PlausibleRefusal::NothingMeasured);
         }
@@ -122,11 +116,7 @@ pub fn plausible(body: &[u8]) -> Result<Hits, PlausibleRefusal> {
         referrer: raw.referrer.text().map(first_chars).unwrap_or_default(),
         age_ms: 0,
         hash_mode: matches!(raw.hash, Json::Int(1) | Json::Bool(true)),
-        name: if kind == Kind::Custom {
-            name
-        } else {
-            Text::default()
-        },
+        name: if kind == Kind::Custom { name } else { Text::default() },
         props: props(raw.props).ok_or(PlausibleRefusal::LongProps)?,
         interactive: system || !raw.not_interactive,
         engaged_ms,
@@ -134,22 +124,14 @@ pub fn plausible(body: &[u8]) -> Result<Hits, PlausibleRefusal> {
         revenue: revenue(&raw.revenue).filter(|_| kind == Kind::Custom),
         numbers: Vec::new(),
     };
-    Ok(Hits {
-        form: Form::Plausible,
-        sites,
-        hits: vec![hit],
-        ..Hits::default()
-    })
+    Ok(Hits { form: Form::Plausible, sites, hits: vec![hit], ..Hits::default() })
 }
 
 fn url<'a>(field: &'a Json) -> Result<&'a str, PlausibleRefusal> {
     if field.is_none() {
         return Err(PlausibleRefusal::NoUrl);
     }
-    let url = field
-        .text()
-        .filter(|url| url.len() <= MAX_URL)
-        .ok_or(PlausibleRefusal::BadUrl)?;
+    let url = field.text().filter(|url| url.len() <= MAX_URL).ok_or(PlausibleRefusal::BadUrl)?;
     let parts = url::parts(url);
     let host_or_none = parts.host.is_empty() || url::is_host(parts.host);
     if parts.scheme.eq_ignore_ascii_case("data") || !host_or_none {
@@ -164,11 +146,8 @@ fn sites(field: &Json, url: &str) -> Result<Vec<Text>, PlausibleRefusal> {
     if field.is_none() {
         sites.push(url::hostname(url::parts(url).host));
     } else {
-        let list = field
-            .text()
-            .map(str::trim)
-            .filter(|list| !list.is_empty())
-            .ok_or(PlausibleRefusal::NoDomain)?;
+        let list =
+            field.text().map(str::trim).filter(|list| !list.is_empty()).ok_or(PlausibleRefusal::NoDomain)?;
         for domain in list.split(',').map(url::hostname) {
             if !domain.is_empty() && !sites.contains(&domain) {
                 sites.push(domain);
@@ -179,11 +158,7 @@ fn sites(field: &Json, url: &str) -> Result<Vec<Text>, PlausibleRefusal> {
         }
     }
     sites.retain(|site| !site.is_empty());
-    if sites.is_empty() {
-        Err(PlausibleRefusal::NoDomain)
-    } else {
-        Ok(sites)
-    }
+    if sites.is_empty() { Err(PlausibleRefusal::NoDomain) } else { Ok(sites) }
 }
 
 fn name(field: &Json) -> Result<Text, PlausibleRefusal> {
@@ -245,8 +220,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for RawEvent<'a> {
                 let mut raw = RawEvent::default();
                 // Long names, and the less preferred of the properties: used where the others are missing.
                 let mut long = RawEvent::default();
-                let (mut meta, mut p, mut long_props) =
-                    (Json::Missing, Json::Missing, Json::Missing);
+                let (mut meta, mut p, mut long_props) = (Json::Missing, Json::Missing, Json::Missing);
                 while let Some(Key(key)) = map.next_key()? {
                     let field = match &*key {
                         "n" => &mut raw.name,
@@ -303,22 +277,14 @@ mod tests {
     /// Bodies, one a line, in; what is read of them, or the refusal, out.
     fn check(bodies: &str, expected: Expect) {
         let mut out = String::new();
-        for body in bodies
-            .lines()
-            .map(str::trim)
-            .filter(|line| !line.is_empty())
-        {
+        for body in bodies.lines().map(str::trim).filter(|line| !line.is_empty()) {
             match plausible(body.as_bytes()) {
                 Err(refusal) => out += &format!("{refusal}\n"),
                 Ok(hits) => {
                     let hit = &hits.hits[0];
                     out += &format!("{:?} {:?} {}", hits.sites, hit.kind, hit.url);
                     for (name, text) in [("name", hit.name.as_str()), ("ref", &hit.referrer)] {
-                        out += &if text.is_empty() {
-                            String::new()
-                        } else {
-                            format!(" {name}={text}")
-                        };
+                        out += &if text.is_empty() { String::new() } else { format!(" {name}={text}") };
                     }
                     out += if hit.interactive { "" } else { " passive" };
                     out += if hit.hash_mode { " hash" } else { "" };
@@ -329,11 +295,7 @@ mod tests {
                         out += &format!(" scroll={:?} engaged={}", hit.scroll, hit.engaged_ms);
                     }
                     if let Some(revenue) = hit.revenue {
-                        out += &format!(
-                            " {} {}",
-                            revenue.milli,
-                            String::from_utf8_lossy(&revenue.currency)
-                        );
+                        out += &format!(" {} {}", revenue.milli, String::from_utf8_lossy(&revenue.currency));
                     }
                     out.push('\n');
                 }
@@ -381,14 +343,8 @@ mod tests {
             "#]],
         );
         let many: Vec<String> = (0..101).map(|n| format!("{n}.com")).collect();
-        let body = format!(
-            r#"{{"n":"pageview","u":"https://e.com/","d":"{}"}}"#,
-            many.join(",")
-        );
-        assert_eq!(
-            plausible(body.as_bytes()),
-            Err(PlausibleRefusal::TooManyDomains)
-        );
+        let body = format!(r#"{{"n":"pageview","u":"https://e.com/","d":"{}"}}"#, many.join(","));
+        assert_eq!(plausible(body.as_bytes()), Err(PlausibleRefusal::TooManyDomains));
     }
 
     #[test]
@@ -416,11 +372,8 @@ mod tests {
             "#]],
         );
         let sized = |name: usize, url: usize| {
-            let body = format!(
-                r#"{{"n":"{}","u":"https://e.com/{}"}}"#,
-                "n".repeat(name),
-                "u".repeat(url - 14)
-            );
+            let body =
+                format!(r#"{{"n":"{}","u":"https://e.com/{}"}}"#, "n".repeat(name), "u".repeat(url - 14));
             plausible(body.as_bytes()).map(|_| ())
         };
         assert_eq!(sized(120, 2_000), Ok(()));
@@ -503,31 +456,13 @@ mod tests {
 
     #[test]
     fn bodies_that_are_none() {
-        for body in [
-            "",
-            "[]",
-            "5",
-            "null",
-            "{",
-            r#"{"n":"x"} y"#,
-            r#"{"p":[[[[[[[[1]]]]]]]]}"#,
-        ] {
-            assert_eq!(
-                plausible(body.as_bytes()),
-                Err(PlausibleRefusal::Request),
-                "{body}"
-            );
+        for body in ["", "[]", "5", "null", "{", r#"{"n":"x"} y"#, r#"{"p":[[[[[[[[1]]]]]]]]}"#] {
+            assert_eq!(plausible(body.as_bytes()), Err(PlausibleRefusal::Request), "{body}");
         }
-        let long = format!(
-            r#"{{"n":"pageview","u":"https://e.com/","x":"{}"}}"#,
-            "x".repeat(MAX_BODY)
-        );
+        let long = format!(r#"{{"n":"pageview","u":"https://e.com/","x":"{}"}}"#, "x".repeat(MAX_BODY));
         assert_eq!(plausible(long.as_bytes()), Err(PlausibleRefusal::Request));
         let lone = r#"{"n":"x\ud83d","u":"https://e.com/"}"#;
-        assert_eq!(
-            plausible(lone.as_bytes()).unwrap().hits[0].name,
-            "x\u{fffd}"
-        );
+        assert_eq!(plausible(lone.as_bytes()).unwrap().hits[0].name, "x\u{fffd}");
     }
 
     proptest! {

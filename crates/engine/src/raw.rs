@@ -26,10 +26,7 @@ pub(crate) enum RawEvents<'a> {
     #[default]
     Missing,
     /// The first [`MAX_EVENTS`], and how many there are.
-    Read {
-        events: Vec<RawElement<'a>>,
-        count: usize,
-    },
+    Read { events: Vec<RawElement<'a>>, count: usize },
 }
 
 pub(crate) enum RawElement<'a> {
@@ -101,27 +98,17 @@ pub(crate) fn parse_one_by_one(body: &[u8]) -> serde_json::Result<RawBatch<'_>> 
         events: Vec<&'a RawValue>,
     }
     fn read<'a>(value: Option<&'a RawValue>) -> Json<'a> {
-        value
-            .and_then(|value| serde_json::from_str(value.get()).ok())
-            .unwrap_or_default()
+        value.and_then(|value| serde_json::from_str(value.get()).ok()).unwrap_or_default()
     }
     let bare = body.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'[');
     let outer = if bare {
-        Outer {
-            v: None,
-            site: None,
-            batch: None,
-            sent: None,
-            events: serde_json::from_slice(body)?,
-        }
+        Outer { v: None, site: None, batch: None, sent: None, events: serde_json::from_slice(body)? }
     } else {
         serde_json::from_slice(body)?
     };
     let count = outer.events.len();
     let events = outer.events.into_iter().take(MAX_EVENTS);
-    let events = events
-        .map(|raw| serde_json::from_str(raw.get()).unwrap_or(RawElement::Other))
-        .collect();
+    let events = events.map(|raw| serde_json::from_str(raw.get()).unwrap_or(RawElement::Other)).collect();
     Ok(RawBatch {
         form: if bare { Form::Bare } else { Form::Batch },
         v: read(outer.v),
@@ -217,10 +204,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for RawElement<'a> {
                 }
                 Ok(RawElement::Event(event))
             }
-            fn visit_seq<A: SeqAccess<'de>>(
-                self,
-                mut list: A,
-            ) -> Result<RawElement<'de>, A::Error> {
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<RawElement<'de>, A::Error> {
                 while list.next_element::<IgnoredAny>()?.is_some() {}
                 Ok(RawElement::Other)
             }

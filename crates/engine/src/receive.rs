@@ -134,20 +134,14 @@ pub fn batch(body: &[u8], fallback_site: Option<&str>, now_ms: i64) -> Result<Hi
         Err(_) => {
             let repaired = json::repaired(body);
             let repaired = repaired.as_deref().unwrap_or(body);
-            let raw = parse(repaired)
-                .or_else(|_| parse_one_by_one(repaired))
-                .map_err(|_| Reason::Malformed)?;
+            let raw =
+                parse(repaired).or_else(|_| parse_one_by_one(repaired)).map_err(|_| Reason::Malformed)?;
             hits(raw, body, fallback_site, now_ms)
         }
     }
 }
 
-fn hits(
-    raw: RawBatch,
-    body: &[u8],
-    fallback_site: Option<&str>,
-    now_ms: i64,
-) -> Result<Hits, Reason> {
+fn hits(raw: RawBatch, body: &[u8], fallback_site: Option<&str>, now_ms: i64) -> Result<Hits, Reason> {
     let RawEvents::Read { events, count } = raw.events else {
         return Err(Reason::Malformed);
     };
@@ -173,11 +167,7 @@ fn hits(
         sites: vec![site],
         batch: id.map(Text::from),
         contents: if id.is_none() { contents(body) } else { 0 },
-        sent_ms: raw
-            .sent
-            .rounded()
-            .unwrap_or(0)
-            .clamp(0, i64::from(u32::MAX)) as u32,
+        sent_ms: raw.sent.rounded().unwrap_or(0).clamp(0, i64::from(u32::MAX)) as u32,
         hits: Vec::with_capacity(events.len()),
         dropped: Vec::new(),
     };
@@ -191,8 +181,7 @@ fn hits(
             Err(reason) => hits.dropped.push((index, reason)),
         }
     }
-    hits.dropped
-        .extend((MAX_EVENTS as u32..count as u32).map(|index| (index, Reason::TooManyEvents)));
+    hits.dropped.extend((MAX_EVENTS as u32..count as u32).map(|index| (index, Reason::TooManyEvents)));
     Ok(hits)
 }
 
@@ -216,19 +205,13 @@ fn contents(body: &[u8]) -> u64 {
 
 fn hit(mut raw: RawEvent, index: u32, form: Form, now_ms: i64) -> Result<Hit, Reason> {
     let numbers = numbers(&raw.numbers)?;
-    let has = |measures: &[Measure]| {
-        numbers
-            .iter()
-            .any(|(measure, _)| measures.contains(measure))
-    };
+    let has = |measures: &[Measure]| numbers.iter().any(|(measure, _)| measures.contains(measure));
     let bare = form == Form::Bare;
     let kind_name = optional_text(&raw.kind)?.unwrap_or("pageview");
     let kind = match kind_name {
         "pageview" | "" => Some(Kind::PageView),
         "event" if !bare || !raw.name.is_none() => Some(Kind::Custom),
-        "engagement" if !bare || !raw.engaged.is_none() || !raw.scroll.is_none() => {
-            Some(Kind::Engagement)
-        }
+        "engagement" if !bare || !raw.engaged.is_none() || !raw.scroll.is_none() => Some(Kind::Engagement),
         "click" if !bare || has(&[Measure::ClickX, Measure::ClickY]) => Some(Kind::Click),
         "vitals" if !bare || has(&VITALS) => Some(Kind::Vitals),
         _ if bare => None,
@@ -244,10 +227,7 @@ fn hit(mut raw: RawEvent, index: u32, form: Form, now_ms: i64) -> Result<Hit, Re
 
     let engaged_ms = match &raw.engaged {
         none if none.is_none() => 0,
-        engaged => engaged
-            .rounded()
-            .ok_or(Reason::BadField)?
-            .clamp(0, MAX_AGE_MS) as u32,
+        engaged => engaged.rounded().ok_or(Reason::BadField)?.clamp(0, MAX_AGE_MS) as u32,
     };
     let scroll = match &raw.scroll {
         none if none.is_none() => None,
@@ -262,33 +242,20 @@ fn hit(mut raw: RawEvent, index: u32, form: Form, now_ms: i64) -> Result<Hit, Re
         index,
         kind,
         url: page_url(&raw)?,
-        referrer: Text::from(url::cut(
-            optional_text(&raw.referrer)?.unwrap_or(""),
-            MAX_REFERRER,
-        )),
+        referrer: Text::from(url::cut(optional_text(&raw.referrer)?.unwrap_or(""), MAX_REFERRER)),
         age_ms: age_ms(&raw, now_ms)?,
         hash_mode: matches!(raw.hash, Json::Bool(true) | Json::Int(1)),
         name,
         props: props(std::mem::take(&mut raw.props)).ok_or(Reason::BadField)?,
         interactive: raw.interactive != Json::Bool(false),
-        engaged_ms: if kind == Kind::Engagement {
-            engaged_ms
-        } else {
-            0
-        },
+        engaged_ms: if kind == Kind::Engagement { engaged_ms } else { 0 },
         scroll: scroll.filter(|_| kind == Kind::Engagement),
         revenue: revenue(&raw.revenue).filter(|_| kind == Kind::Custom),
         numbers,
     })
 }
 
-const VITALS: [Measure; 5] = [
-    Measure::Lcp,
-    Measure::Inp,
-    Measure::Cls,
-    Measure::Fcp,
-    Measure::Ttfb,
-];
+const VITALS: [Measure; 5] = [Measure::Lcp, Measure::Inp, Measure::Cls, Measure::Fcp, Measure::Ttfb];
 
 fn optional_text<'a>(field: &'a Json) -> Result<Option<&'a str>, Reason> {
     match field {
@@ -299,16 +266,10 @@ fn optional_text<'a>(field: &'a Json) -> Result<Option<&'a str>, Reason> {
 }
 
 fn page_url(raw: &RawEvent) -> Result<Text, Reason> {
-    let field = if raw.url.is_none() {
-        &raw.pathname
-    } else {
-        &raw.url
-    };
+    let field = if raw.url.is_none() { &raw.pathname } else { &raw.url };
     let url = url::cut(optional_text(field)?.unwrap_or("").trim(), MAX_URL);
     let parts = url::parts(url);
-    if url.is_empty()
-        || (parts.scheme.is_empty() != parts.host.is_empty() && !url.starts_with("//"))
-    {
+    if url.is_empty() || (parts.scheme.is_empty() != parts.host.is_empty() && !url.starts_with("//")) {
         return Err(Reason::BadUrl);
     }
     if !parts.host.is_empty() && !url::is_host(parts.host) {
@@ -340,31 +301,17 @@ fn age_ms(raw: &RawEvent, now_ms: i64) -> Result<i64, Reason> {
         }
         _ => 0,
     };
-    if age_ms > MAX_AGE_MS {
-        Err(Reason::TooOld)
-    } else {
-        Ok(age_ms.max(0))
-    }
+    if age_ms > MAX_AGE_MS { Err(Reason::TooOld) } else { Ok(age_ms.max(0)) }
 }
 
 /// A moment as Unix milliseconds. Numbers below 10^11 are seconds: as milliseconds they would lie in 1973
 /// or before, as seconds up to the year 5138.
 fn timestamp_ms(field: &Json) -> Option<i64> {
     match field {
-        Json::Text(text) => text
-            .parse::<jiff::Timestamp>()
-            .ok()
-            .map(|at| at.as_millisecond()),
+        Json::Text(text) => text.parse::<jiff::Timestamp>().ok().map(|at| at.as_millisecond()),
         number => {
             let number = number.number()?;
-            Some(
-                if number.abs() < 1e11 {
-                    number * 1_000.0
-                } else {
-                    number
-                }
-                .round() as i64,
-            )
+            Some(if number.abs() < 1e11 { number * 1_000.0 } else { number }.round() as i64)
         }
     }
 }
@@ -393,10 +340,7 @@ pub(crate) fn props(field: Json) -> Option<Vec<(Text, Text)>> {
     };
     let mut props: Vec<(Text, Text)> = Vec::new();
     for (key, value) in &pairs {
-        let Some(value) = value
-            .printed()
-            .filter(|value| !value.trim_start().is_empty())
-        else {
+        let Some(value) = value.printed().filter(|value| !value.trim_start().is_empty()) else {
             continue;
         };
         let known = props.iter().position(|(k, _)| k == key);
@@ -438,28 +382,16 @@ pub(crate) fn revenue(field: &Json) -> Option<Revenue> {
             }
         }
         Json::Object(fields) => {
-            let get = |key: &str| {
-                fields
-                    .iter()
-                    .find(|(k, _)| k == key)
-                    .map(|(_, value)| value)
-            };
+            let get = |key: &str| fields.iter().find(|(k, _)| k == key).map(|(_, value)| value);
             let amount = match get("amount")? {
                 Json::Text(text) => text.trim().parse().ok()?,
                 number => number.number()?,
             };
             let milli = (amount * 1_000.0).round();
-            let currency: [u8; 3] = get("currency")?
-                .text()?
-                .trim()
-                .to_ascii_uppercase()
-                .into_bytes()
-                .try_into()
-                .ok()?;
-            (milli.abs() < 1e15 && currency.iter().all(u8::is_ascii_uppercase)).then_some(Revenue {
-                milli: milli as i64,
-                currency,
-            })
+            let currency: [u8; 3] =
+                get("currency")?.text()?.trim().to_ascii_uppercase().into_bytes().try_into().ok()?;
+            (milli.abs() < 1e15 && currency.iter().all(u8::is_ascii_uppercase))
+                .then_some(Revenue { milli: milli as i64, currency })
         }
         _ => None,
     }
@@ -480,10 +412,7 @@ mod tests {
 
     /// Reads the events (a JSON list without its brackets) as a batch's, and prints one line for each.
     fn check(events: &str, expected: Expect) {
-        check_body(
-            &format!(r#"{{"site":"e.com","events":[{events}]}}"#),
-            expected,
-        );
+        check_body(&format!(r#"{{"site":"e.com","events":[{events}]}}"#), expected);
     }
 
     fn check_body(body: &str, expected: Expect) {
@@ -491,33 +420,17 @@ mod tests {
             Ok(hits) => hits,
             Err(reason) => return expected.assert_eq(reason.name()),
         };
-        let mut lines: Vec<(u32, String)> = hits
-            .hits
-            .iter()
-            .map(|hit| (hit.index, print(hit)))
-            .collect();
-        lines.extend(
-            hits.dropped
-                .iter()
-                .map(|(index, reason)| (*index, reason.name().to_owned())),
-        );
+        let mut lines: Vec<(u32, String)> = hits.hits.iter().map(|hit| (hit.index, print(hit))).collect();
+        lines.extend(hits.dropped.iter().map(|(index, reason)| (*index, reason.name().to_owned())));
         lines.sort();
-        let lines: String = lines
-            .iter()
-            .map(|(index, line)| format!("{index} {line}\n"))
-            .collect();
+        let lines: String = lines.iter().map(|(index, line)| format!("{index} {line}\n")).collect();
         expected.assert_eq(&lines);
     }
 
     fn print(hit: &Hit) -> String {
         let mut line = format!("{:?} {}", hit.kind, hit.url);
-        let mut add = |there: bool, text: String| {
-            line += &if there {
-                format!(" {text}")
-            } else {
-                String::new()
-            }
-        };
+        let mut add =
+            |there: bool, text: String| line += &if there { format!(" {text}") } else { String::new() };
         add(!hit.name.is_empty(), format!("name={}", hit.name));
         add(!hit.referrer.is_empty(), format!("ref={}", hit.referrer));
         add(hit.age_ms != 0, format!("age={}", hit.age_ms));
@@ -525,15 +438,9 @@ mod tests {
         add(!hit.props.is_empty(), format!("{:?}", hit.props));
         add(!hit.interactive, "passive".into());
         add(hit.engaged_ms != 0, format!("engaged={}", hit.engaged_ms));
-        add(
-            hit.scroll.is_some(),
-            format!("scroll={}", hit.scroll.unwrap_or(0)),
-        );
+        add(hit.scroll.is_some(), format!("scroll={}", hit.scroll.unwrap_or(0)));
         if let Some(Revenue { milli, currency }) = hit.revenue {
-            add(
-                true,
-                format!("{milli} {}", String::from_utf8_lossy(&currency)),
-            );
+            add(true, format!("{milli} {}", String::from_utf8_lossy(&currency)));
         }
         add(!hit.numbers.is_empty(), format!("{:?}", hit.numbers));
         line
@@ -670,15 +577,8 @@ mod tests {
                 13 PageView /a hash
             "#]],
         );
-        let long = format!(
-            r#"{{"site":"e.com","events":[{{"url":"/{}"}}]}}"#,
-            "ü".repeat(3_000)
-        );
-        assert_eq!(
-            read(&long).unwrap().hits[0].url.len(),
-            4_095,
-            "cut, between characters"
-        );
+        let long = format!(r#"{{"site":"e.com","events":[{{"url":"/{}"}}]}}"#, "ü".repeat(3_000));
+        assert_eq!(read(&long).unwrap().hits[0].url.len(), 4_095, "cut, between characters");
     }
 
     #[test]
@@ -740,16 +640,8 @@ mod tests {
             (r#"{"site":"www.E.com","events":[]}"#, None, "e.com"),
             (r#"{"site":"e.com","events":[]}"#, Some("f.com"), "e.com"),
             (r#"{"events":[]}"#, Some("f.com"), "f.com"),
-            (
-                r#"{"site":"","events":[{"url":"https://www.g.com/x"}]}"#,
-                None,
-                "g.com",
-            ),
-            (
-                r#"[{"pathname":"/a"},{"url":"https://g.com/x"}]"#,
-                None,
-                "g.com",
-            ),
+            (r#"{"site":"","events":[{"url":"https://www.g.com/x"}]}"#, None, "g.com"),
+            (r#"[{"pathname":"/a"},{"url":"https://g.com/x"}]"#, None, "g.com"),
             (r#"[{"url":"https://g.com/x"}]"#, Some("f.com"), "f.com"),
             (r#"[{"pathname":"/a"}]"#, None, "unknown_site"),
             (r#"{"site":5,"events":[]}"#, None, "unknown_site"),
@@ -771,10 +663,7 @@ mod tests {
             (r#"{"site":"e.com","events":[]} x"#, Reason::Malformed),
             (r#"{"v":2,"site":"e.com","events":[]}"#, Reason::Malformed),
             (r#"[{"a":[[[[[[[1]]]]]]]}]"#, Reason::Malformed),
-            (
-                "{\"site\":\"e.com\",\"events\":[{\"url\":\"/\u{fffd}\"}",
-                Reason::Malformed,
-            ),
+            ("{\"site\":\"e.com\",\"events\":[{\"url\":\"/\u{fffd}\"}", Reason::Malformed),
         ];
         for (body, reason) in table {
             assert_eq!(read(body), Err(reason), "{body}");
@@ -784,54 +673,27 @@ mod tests {
             Err(Reason::Malformed),
             "not UTF-8"
         );
-        let long = format!(
-            r#"{{"site":"e.com","x":"{}","events":[]}}"#,
-            "x".repeat(MAX_BODY)
-        );
+        let long = format!(r#"{{"site":"e.com","x":"{}","events":[]}}"#, "x".repeat(MAX_BODY));
         assert_eq!(read(&long), Err(Reason::Malformed));
     }
 
     #[test]
     fn events_after_the_hundredth() {
-        let body = |n: usize| {
-            format!(
-                r#"{{"site":"e.com","events":[{}]}}"#,
-                vec![r#"{"url":"/"}"#; n].join(",")
-            )
-        };
+        let body =
+            |n: usize| format!(r#"{{"site":"e.com","events":[{}]}}"#, vec![r#"{"url":"/"}"#; n].join(","));
         let hits = read(&body(103)).unwrap();
         assert_eq!(hits.hits.len(), 100);
-        assert_eq!(
-            hits.dropped,
-            [100, 101, 102].map(|index| (index, Reason::TooManyEvents))
-        );
+        assert_eq!(hits.dropped, [100, 101, 102].map(|index| (index, Reason::TooManyEvents)));
         assert_eq!(read(&body(1_001)), Err(Reason::TooManyEvents));
     }
 
     #[test]
     fn batch_ids() {
-        let id = |id: &str| {
-            read(&format!(
-                r#"{{"site":"e.com","batch":{id},"sent":-3,"events":[]}}"#
-            ))
-            .unwrap()
-        };
-        assert_eq!(
-            id(r#""0123456789abcdef""#).batch.as_deref(),
-            Some("0123456789abcdef")
-        );
-        for other in [
-            r#""short""#,
-            "5",
-            "null",
-            r#""0123456789 abcdef""#,
-            &format!("{:?}", "x".repeat(65)),
-        ] {
-            assert_eq!(
-                (id(other).batch.as_ref(), id(other).sent_ms),
-                (None, 0),
-                "{other}"
-            );
+        let id =
+            |id: &str| read(&format!(r#"{{"site":"e.com","batch":{id},"sent":-3,"events":[]}}"#)).unwrap();
+        assert_eq!(id(r#""0123456789abcdef""#).batch.as_deref(), Some("0123456789abcdef"));
+        for other in [r#""short""#, "5", "null", r#""0123456789 abcdef""#, &format!("{:?}", "x".repeat(65))] {
+            assert_eq!((id(other).batch.as_ref(), id(other).sent_ms), (None, 0), "{other}");
             assert_ne!(id(other).contents, 0, "the body tells a retry");
         }
         assert_ne!(id("5").contents, id("6").contents);
@@ -839,50 +701,20 @@ mod tests {
 
     #[test]
     fn limits_of_names_and_properties() {
-        let hits = |fields: &str| {
-            read(&format!(
-                r#"[{{"url":"http://e.com/","type":"event",{fields}}}]"#
-            ))
-            .unwrap()
-        };
-        let dropped = |fields: &str| {
-            hits(fields)
-                .dropped
-                .first()
-                .map_or("", |(_, reason)| reason.name())
-        };
+        let hits =
+            |fields: &str| read(&format!(r#"[{{"url":"http://e.com/","type":"event",{fields}}}]"#)).unwrap();
+        let dropped = |fields: &str| hits(fields).dropped.first().map_or("", |(_, reason)| reason.name());
         let text = |n: usize| format!("{:?}", "x".repeat(n));
         assert_eq!(dropped(&format!(r#""name":{}"#, text(120))), "");
         assert_eq!(dropped(&format!(r#""name":{}"#, text(121))), "bad_field");
-        assert_eq!(
-            dropped(&format!(r#""name":"a","props":{{{}:"v"}}"#, text(300))),
-            ""
-        );
-        assert_eq!(
-            dropped(&format!(r#""name":"a","props":{{{}:"v"}}"#, text(301))),
-            "bad_field"
-        );
-        assert_eq!(
-            dropped(&format!(r#""name":"a","props":{{"k":{}}}"#, text(2_000))),
-            ""
-        );
-        assert_eq!(
-            dropped(&format!(r#""name":"a","props":{{"k":{}}}"#, text(2_001))),
-            "bad_field"
-        );
+        assert_eq!(dropped(&format!(r#""name":"a","props":{{{}:"v"}}"#, text(300))), "");
+        assert_eq!(dropped(&format!(r#""name":"a","props":{{{}:"v"}}"#, text(301))), "bad_field");
+        assert_eq!(dropped(&format!(r#""name":"a","props":{{"k":{}}}"#, text(2_000))), "");
+        assert_eq!(dropped(&format!(r#""name":"a","props":{{"k":{}}}"#, text(2_001))), "bad_field");
         let many: Vec<String> = (0..35).map(|n| format!(r#""k{n}":{n}"#)).collect();
-        let props = hits(&format!(
-            r#""name":"a","props":{{"none":null,{}}}"#,
-            many.join(",")
-        ))
-        .hits[0]
-            .props
-            .clone();
-        assert_eq!(
-            (props.len(), props[29].0.as_str()),
-            (30, "k29"),
-            "the first thirty that have a value"
-        );
+        let props =
+            hits(&format!(r#""name":"a","props":{{"none":null,{}}}"#, many.join(","))).hits[0].props.clone();
+        assert_eq!((props.len(), props[29].0.as_str()), (30, "k29"), "the first thirty that have a value");
     }
 
     /// JSON that is nearly a batch: right keys, any values.
@@ -919,18 +751,10 @@ mod tests {
             "other",
         ]);
         let event = prop::collection::vec((key, value.clone()), 0..5).prop_map(|fields| {
-            format!(
-                "{{{}}}",
-                fields
-                    .iter()
-                    .map(|(k, v)| format!("{k:?}:{v}"))
-                    .collect::<Vec<_>>()
-                    .join(",")
-            )
+            format!("{{{}}}", fields.iter().map(|(k, v)| format!("{k:?}:{v}")).collect::<Vec<_>>().join(","))
         });
-        (prop::collection::vec(event, 0..4), value).prop_map(|(events, site)| {
-            format!(r#"{{"site":{site},"events":[{}]}}"#, events.join(","))
-        })
+        (prop::collection::vec(event, 0..4), value)
+            .prop_map(|(events, site)| format!(r#"{{"site":{site},"events":[{}]}}"#, events.join(",")))
     }
 
     proptest! {

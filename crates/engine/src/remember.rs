@@ -52,18 +52,11 @@ impl Remembered {
     /// Asks for a batch and, if it is new, remembers it. `clock_ms` is the fold's clock.
     pub fn admit(&mut self, id: u64, received_ms: i64, sent_ms: u32, clock_ms: i64) -> Verdict {
         let (ids, first) = (&self.ids, self.first);
-        if self
-            .index
-            .find(id, |&n| ids[n.wrapping_sub(first) as usize] == id)
-            .is_some()
-        {
+        if self.index.find(id, |&n| ids[n.wrapping_sub(first) as usize] == id).is_some() {
             return Verdict::Again;
         }
         let first_sent_minute = (received_ms - i64::from(sent_ms)).div_euclid(60_000);
-        let forgotten = sent_ms > 0
-            && self
-                .crowded_out
-                .is_some_and(|minute| first_sent_minute <= minute);
+        let forgotten = sent_ms > 0 && self.crowded_out.is_some_and(|minute| first_sent_minute <= minute);
         if sent_ms > RETRY_MS || forgotten {
             return Verdict::TooLate;
         }
@@ -75,9 +68,7 @@ impl Remembered {
 
     pub fn contains(&self, id: u64) -> bool {
         let (ids, first) = (&self.ids, self.first);
-        self.index
-            .find(id, |&n| ids[n.wrapping_sub(first) as usize] == id)
-            .is_some()
+        self.index.find(id, |&n| ids[n.wrapping_sub(first) as usize] == id).is_some()
     }
 
     fn push(&mut self, id: u64, minute: i64) {
@@ -89,8 +80,7 @@ impl Remembered {
         }
         let (ids, first) = (&self.ids, self.first);
         // Ids are keyed hashes already: no need to hash them again.
-        self.index
-            .insert_unique(id, n, |&n| ids[n.wrapping_sub(first) as usize]);
+        self.index.insert_unique(id, n, |&n| ids[n.wrapping_sub(first) as usize]);
     }
 
     fn forget(&mut self, clock_ms: i64, keep: usize) {
@@ -142,10 +132,7 @@ impl Remembered {
 
     fn tail(&self, wanted: usize) -> Vec<(i64, u64)> {
         let skip = self.ids.len() - wanted;
-        let minutes = self
-            .minutes
-            .iter()
-            .flat_map(|m| std::iter::repeat_n(m.minute, m.ids as usize));
+        let minutes = self.minutes.iter().flat_map(|m| std::iter::repeat_n(m.minute, m.ids as usize));
         minutes.zip(self.ids.iter().copied()).skip(skip).collect()
     }
 
@@ -170,10 +157,7 @@ impl Remembered {
         crowded_out: Option<i64>,
         clock_ms: i64,
     ) -> Remembered {
-        let mut memory = Remembered {
-            crowded_out,
-            ..Remembered::default()
-        };
+        let mut memory = Remembered { crowded_out, ..Remembered::default() };
         let oldest = memory.oldest_minute(clock_ms);
         for (minute, id) in saved {
             if minute >= oldest {
@@ -203,11 +187,7 @@ mod tests {
         assert_eq!(memory.admit(7, 5, 5, 5), Again);
         let day = 24 * 60 * MINUTE;
         assert_eq!(memory.admit(8, day, 0, day), New);
-        assert_eq!(
-            memory.admit(7, day, day as u32, day),
-            Again,
-            "the last retry that may come"
-        );
+        assert_eq!(memory.admit(7, day, day as u32, day), Again, "the last retry that may come");
         assert_eq!(
             memory.admit(9, day + 1, day as u32 + 1, day + 1),
             TooLate,
@@ -220,21 +200,12 @@ mod tests {
     fn what_was_crowded_out_is_refused_rather_than_counted_again() {
         let mut memory = Remembered::default();
         for n in 0..100 {
-            assert_eq!(
-                memory.admit(n, n as i64 * MINUTE, 0, n as i64 * MINUTE),
-                New
-            );
+            assert_eq!(memory.admit(n, n as i64 * MINUTE, 0, n as i64 * MINUTE), New);
         }
         memory.forget_to(99 * MINUTE, 10);
         assert_eq!(memory.len(), 10);
-        assert_eq!(
-            memory.admit(3, 100 * MINUTE, 97 * 60_000, 100 * MINUTE),
-            TooLate
-        );
-        assert_eq!(
-            memory.admit(95, 100 * MINUTE, 5 * 60_000, 100 * MINUTE),
-            Again
-        );
+        assert_eq!(memory.admit(3, 100 * MINUTE, 97 * 60_000, 100 * MINUTE), TooLate);
+        assert_eq!(memory.admit(95, 100 * MINUTE, 5 * 60_000, 100 * MINUTE), Again);
         assert_eq!(memory.admit(1000, 100 * MINUTE, 60_000, 100 * MINUTE), New);
     }
 
@@ -252,9 +223,6 @@ mod tests {
         saved.extend(memory.fresh());
         let restored = Remembered::restore(saved, memory.crowded_out(), 4_999 * 30_000);
         assert_eq!(restored.all(), memory.all());
-        assert!(
-            memory.len() < 5_000,
-            "a day and two minutes of two ids a minute"
-        );
+        assert!(memory.len() < 5_000, "a day and two minutes of two ids a minute");
     }
 }

@@ -75,11 +75,7 @@ impl Dim {
         row(Dim::City, "visit:city", "City"),
         row(Dim::Device, "visit:device", "Device"),
         row(Dim::Browser, "visit:browser", "Browser"),
-        row(
-            Dim::BrowserVersion,
-            "visit:browser_version",
-            "Browser version",
-        ),
+        row(Dim::BrowserVersion, "visit:browser_version", "Browser version"),
         row(Dim::System, "visit:os", "System"),
         row(Dim::SystemVersion, "visit:os_version", "System version"),
         row(Dim::Language, "visit:language", "Language"),
@@ -123,15 +119,7 @@ pub struct Counts {
 impl Counts {
     /// The numbers in the order in which they are stored.
     pub fn to_array(self) -> [i64; 7] {
-        [
-            self.visitors,
-            self.visits,
-            self.pageviews,
-            self.events,
-            self.engaged,
-            self.duration_s,
-            self.loose,
-        ]
+        [self.visitors, self.visits, self.pageviews, self.events, self.engaged, self.duration_s, self.loose]
     }
 
     pub fn from_array(a: [i64; 7]) -> Counts {
@@ -180,24 +168,13 @@ impl Rollup {
     pub fn encode(&self) -> Vec<u8> {
         let mut body = Writer::new();
         body.put_varint(self.cells.len() as u64);
-        self.cells
-            .iter()
-            .for_each(|(value, _)| body.put_text(value));
+        self.cells.iter().for_each(|(value, _)| body.put_text(value));
         let mut sheet = Sheet::new(usize::MAX);
         for i in 0..7 {
-            sheet.put(
-                self.cells
-                    .iter()
-                    .map(|(_, counts)| zigzag(counts.to_array()[i])),
-            );
+            sheet.put(self.cells.iter().map(|(_, counts)| zigzag(counts.to_array()[i])));
         }
         sheet.finish(0, &mut body);
-        seal(
-            VERSION,
-            self.cells.len(),
-            Writer::new(),
-            &compress(&body.bytes),
-        )
+        seal(VERSION, self.cells.len(), Writer::new(), &compress(&body.bytes))
     }
 
     /// What [`Rollup::encode`] made, or [`Corrupt`] for anything else. The cells are sorted and none twice.
@@ -255,25 +232,11 @@ mod tests {
 
     fn rollup() -> impl Strategy<Value = Rollup> {
         let number = || prop_oneof![3 => Just(0i64), 3 => -3..1000i64, 1 => any::<i32>().prop_map(i64::from)];
-        let numbers = [
-            number(),
-            number(),
-            number(),
-            number(),
-            number(),
-            number(),
-            number(),
-        ];
+        let numbers = [number(), number(), number(), number(), number(), number(), number()];
         let cells = proptest::collection::btree_map("/?[a-c]{0,3}|\\PC{0,12}", numbers, 0..12);
         cells.prop_map(|cells: BTreeMap<String, [i64; 7]>| {
-            let cells = cells
-                .into_iter()
-                .map(|(value, numbers)| (value.into(), Counts::from_array(numbers)));
-            Rollup {
-                cells: cells
-                    .filter(|cell: &(Text, Counts)| !cell.1.is_zero())
-                    .collect(),
-            }
+            let cells = cells.into_iter().map(|(value, numbers)| (value.into(), Counts::from_array(numbers)));
+            Rollup { cells: cells.filter(|cell: &(Text, Counts)| !cell.1.is_zero()).collect() }
         })
     }
 

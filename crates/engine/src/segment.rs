@@ -101,25 +101,8 @@ pub struct SegmentEvent {
 impl SegmentEvent {
     /// What it has in common with an event of a block.
     pub(crate) fn row(&self) -> EventRow {
-        let SegmentEvent {
-            kind,
-            interactive,
-            at_ms,
-            offset_s,
-            page,
-            hostname,
-            origin,
-            name,
-            ..
-        } = *self;
-        let SegmentEvent {
-            props,
-            numbers,
-            engaged_ms,
-            scroll,
-            revenue,
-            ..
-        } = *self;
+        let SegmentEvent { kind, interactive, at_ms, offset_s, page, hostname, origin, name, .. } = *self;
+        let SegmentEvent { props, numbers, engaged_ms, scroll, revenue, .. } = *self;
         EventRow {
             kind,
             interactive,

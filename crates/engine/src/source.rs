@@ -49,14 +49,8 @@ pub fn origin(page: &Parts, referrer: &str, internal: &[&str]) -> Origin {
     Origin {
         source,
         channel: channel.into(),
-        referrer: referring
-            .map(|referring| referring.page)
-            .unwrap_or_default(),
-        utm_medium: if tags.medium.is_empty() {
-            click.into()
-        } else {
-            tags.medium
-        },
+        referrer: referring.map(|referring| referring.page).unwrap_or_default(),
+        utm_medium: if tags.medium.is_empty() { click.into() } else { tags.medium },
         utm_source: tags.source,
         utm_campaign: tags.campaign,
         utm_content: tags.content,
@@ -66,10 +60,7 @@ pub fn origin(page: &Parts, referrer: &str, internal: &[&str]) -> Origin {
 
 /// In lower case, borrowed where it is so already, as nearly all tags are.
 fn lower(text: &str) -> Cow<'_, str> {
-    if text
-        .bytes()
-        .all(|b| b.is_ascii() && !b.is_ascii_uppercase())
-    {
+    if text.bytes().all(|b| b.is_ascii() && !b.is_ascii_uppercase()) {
         Cow::Borrowed(text)
     } else {
         Cow::Owned(text.to_lowercase())
@@ -114,10 +105,7 @@ impl Tags {
             };
             // The first of several counts. Mailings put the recipient into tags, so addresses go here too.
             if field.is_empty() {
-                *field = url::plain(
-                    url::mask_emails(url::decode(value, true).trim()).as_ref(),
-                    MAX_TAG,
-                );
+                *field = url::plain(url::mask_emails(url::decode(value, true).trim()).as_ref(), MAX_TAG);
             }
         }
         for other in [source, reference] {
@@ -143,9 +131,8 @@ impl Referring {
             return None;
         }
         let parts = url::parts(referrer);
-        let scheme = ["http", "https", "android-app"]
-            .iter()
-            .any(|scheme| parts.scheme.eq_ignore_ascii_case(scheme));
+        let scheme =
+            ["http", "https", "android-app"].iter().any(|scheme| parts.scheme.eq_ignore_ascii_case(scheme));
         if !scheme || !url::is_host(parts.host) {
             return None;
         }
@@ -156,26 +143,19 @@ impl Referring {
         let path = url::decode(parts.path, false);
         let path = url::mask(path.trim_end());
         let path = path.strip_suffix('/').unwrap_or(&path);
-        let page = if path.is_empty() {
-            host.clone()
-        } else {
-            url::plain(&format!("{host}{path}"), MAX_REFERRER)
-        };
+        let page =
+            if path.is_empty() { host.clone() } else { url::plain(&format!("{host}{path}"), MAX_REFERRER) };
         let known = sources::by_host(&host);
         Some(Referring { page, host, known })
     }
 
     fn source(&self) -> Text {
-        self.known
-            .map_or_else(|| self.host.clone(), |known| known.name.into())
+        self.known.map_or_else(|| self.host.clone(), |known| known.name.into())
     }
 }
 
 fn is_this_machine(host: &str) -> bool {
-    host == "localhost"
-        || host == "[::1]"
-        || host.starts_with("127.")
-        || host.ends_with(".localhost")
+    host == "localhost" || host == "[::1]" || host.starts_with("127.") || host.ends_with(".localhost")
 }
 
 /// What a channel is decided by. Texts are in lower case, but for the source.
@@ -201,28 +181,16 @@ static CHANNELS: [Channel; 19] = [
     ("Paid Search", |c| {
         c.paid_click || (c.kind == Some(Kind::Search) && (is_paid(c.medium) || c.paid_source))
     }),
-    ("Paid Social", |c| {
-        c.kind == Some(Kind::Social) && (is_paid(c.medium) || c.paid_source)
-    }),
-    ("Paid Video", |c| {
-        c.kind == Some(Kind::Video) && (is_paid(c.medium) || c.paid_source)
-    }),
-    ("Display", |c| {
-        ["display", "banner", "expandable", "interstitial", "cpm"].contains(&c.medium)
-    }),
+    ("Paid Social", |c| c.kind == Some(Kind::Social) && (is_paid(c.medium) || c.paid_source)),
+    ("Paid Video", |c| c.kind == Some(Kind::Video) && (is_paid(c.medium) || c.paid_source)),
+    ("Display", |c| ["display", "banner", "expandable", "interstitial", "cpm"].contains(&c.medium)),
     ("Paid Other", |c| is_paid(c.medium)),
     ("Organic Shopping", is_shopping),
-    ("Organic Social", |c| {
-        c.kind == Some(Kind::Social) || SOCIAL_MEDIA.contains(&c.medium)
-    }),
-    ("Organic Video", |c| {
-        c.kind == Some(Kind::Video) || c.medium.contains("video")
-    }),
+    ("Organic Social", |c| c.kind == Some(Kind::Social) || SOCIAL_MEDIA.contains(&c.medium)),
+    ("Organic Video", |c| c.kind == Some(Kind::Video) || c.medium.contains("video")),
     ("AI Assistants", |c| c.kind == Some(Kind::Assistant)),
     ("Organic Search", |c| c.kind == Some(Kind::Search)),
-    ("Email", |c| {
-        c.kind == Some(Kind::Email) || is_mail(c.utm_source) || is_mail(c.medium)
-    }),
+    ("Email", |c| c.kind == Some(Kind::Email) || is_mail(c.utm_source) || is_mail(c.medium)),
     ("Affiliates", |c| c.medium == "affiliate"),
     ("Audio", |c| c.medium == "audio"),
     ("SMS", |c| c.utm_source == "sms" || c.medium == "sms"),
@@ -232,40 +200,24 @@ static CHANNELS: [Channel; 19] = [
             || c.medium.contains("notification")
             || c.source == "Firebase"
     }),
-    ("Referral", |c| {
-        !c.source.is_empty() || ["referral", "app", "link"].contains(&c.medium)
-    }),
+    ("Referral", |c| !c.source.is_empty() || ["referral", "app", "link"].contains(&c.medium)),
     ("Direct", |_| true),
 ];
 
-const SOCIAL_MEDIA: [&str; 6] = [
-    "social",
-    "social-network",
-    "social-media",
-    "sm",
-    "social network",
-    "social media",
-];
+const SOCIAL_MEDIA: [&str; 6] =
+    ["social", "social-network", "social-media", "sm", "social network", "social media"];
 
 fn channel(clues: &Clues) -> &'static str {
-    CHANNELS
-        .iter()
-        .find(|(_, fits)| fits(clues))
-        .map_or("Direct", |(name, _)| name)
+    CHANNELS.iter().find(|(_, fits)| fits(clues)).map_or("Direct", |(name, _)| name)
 }
 
 /// `cpc`, `cpm`, `ppc`, `retargeting`, `paid`, `paid_social` ...
 fn is_paid(medium: &str) -> bool {
-    medium.contains("cp")
-        || medium == "ppc"
-        || medium == "retargeting"
-        || medium.starts_with("paid")
+    medium.contains("cp") || medium == "ppc" || medium == "retargeting" || medium.starts_with("paid")
 }
 
 fn is_mail(tag: &str) -> bool {
-    ["email", "e-mail", "e_mail", "e mail", "newsletter"]
-        .iter()
-        .any(|word| tag.contains(word))
+    ["email", "e-mail", "e_mail", "e mail", "newsletter"].iter().any(|word| tag.contains(word))
 }
 
 /// A shop, or a campaign that says so: `shop` at the start or after anything but a letter other than `e`
@@ -291,22 +243,11 @@ mod tests {
         for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
             let (page, referrer) = line.split_once(" < ").unwrap_or((line, ""));
             let o = origin(&url::parts(page), referrer, &["example.com"]);
-            let utm = [
-                &o.utm_source,
-                &o.utm_medium,
-                &o.utm_campaign,
-                &o.utm_content,
-                &o.utm_term,
-            ]
-            .map(Text::as_str)
-            .join("/");
-            out += &format!(
-                "{} | {} | {} | {}\n",
-                o.source,
-                o.channel,
-                o.referrer,
-                utm.trim_end_matches('/')
-            );
+            let utm = [&o.utm_source, &o.utm_medium, &o.utm_campaign, &o.utm_content, &o.utm_term]
+                .map(Text::as_str)
+                .join("/");
+            out +=
+                &format!("{} | {} | {} | {}\n", o.source, o.channel, o.referrer, utm.trim_end_matches('/'));
         }
         expected.assert_eq(&out);
     }

@@ -31,12 +31,7 @@ pub struct Known {
 }
 
 const fn known(name: &'static str, kind: Kind, hosts: &'static str, tags: &'static str) -> Known {
-    Known {
-        name,
-        kind,
-        hosts,
-        tags,
-    }
+    Known { name, kind, hosts, tags }
 }
 
 #[rustfmt::skip]
@@ -184,16 +179,10 @@ struct Index {
 }
 
 static INDEX: LazyLock<Index> = LazyLock::new(|| {
-    let mut index = Index {
-        hosts: Vec::new(),
-        anywhere: Vec::new(),
-        tags: Vec::new(),
-    };
+    let mut index = Index { hosts: Vec::new(), anywhere: Vec::new(), tags: Vec::new() };
     for source in SOURCES {
         for host in source.hosts.split_whitespace() {
-            let (host, subdomains) = host
-                .strip_prefix('=')
-                .map_or((host, true), |host| (host, false));
+            let (host, subdomains) = host.strip_prefix('=').map_or((host, true), |host| (host, false));
             match host.strip_suffix(".*") {
                 Some(label) => index.anywhere.push((label, subdomains, source)),
                 None => index.hosts.push((host, subdomains, source)),
@@ -201,9 +190,7 @@ static INDEX: LazyLock<Index> = LazyLock::new(|| {
         }
         index.tags.push((source.name.to_lowercase(), false, source));
         for tag in source.tags.split(',').filter(|tag| !tag.is_empty()) {
-            let (tag, paid) = tag
-                .strip_prefix('$')
-                .map_or((tag, false), |tag| (tag, true));
+            let (tag, paid) = tag.strip_prefix('$').map_or((tag, false), |tag| (tag, true));
             index.tags.push((tag.to_owned(), paid, source));
         }
     }
@@ -235,25 +222,17 @@ fn find<'a>(
     rows: &'a [(&'static str, bool, &'static Known)],
     key: &str,
 ) -> Option<&'a (&'static str, bool, &'static Known)> {
-    rows.binary_search_by(|row| row.0.cmp(key))
-        .ok()
-        .and_then(|at| rows.get(at))
+    rows.binary_search_by(|row| row.0.cmp(key)).ok().and_then(|at| rows.get(at))
 }
 
 /// `com`, `de`, `co.uk`, `com.br`: one or two labels of at most three letters.
 fn is_top_level(suffix: &str) -> bool {
-    suffix.split('.').count() <= 2
-        && suffix
-            .split('.')
-            .all(|label| (2..=3).contains(&label.len()))
+    suffix.split('.').count() <= 2 && suffix.split('.').all(|label| (2..=3).contains(&label.len()))
 }
 
 /// The source that a tag (lower case) names, and whether the tag says that the click was paid for.
 pub fn by_tag(tag: &str) -> Option<(&'static Known, bool)> {
-    let at = INDEX
-        .tags
-        .binary_search_by(|row| row.0.as_str().cmp(tag))
-        .ok();
+    let at = INDEX.tags.binary_search_by(|row| row.0.as_str().cmp(tag)).ok();
     match at.and_then(|at| INDEX.tags.get(at)) {
         Some((_, paid, source)) => Some((source, *paid)),
         // A tag may be a host: `utm_source=news.ycombinator.com`.
@@ -270,20 +249,10 @@ mod tests {
 
     #[test]
     fn no_host_or_tag_stands_twice() {
-        let twice = |keys: Vec<&str>| {
-            keys.windows(2)
-                .find(|w| w[0] == w[1])
-                .map(|w| w[0].to_owned())
-        };
+        let twice = |keys: Vec<&str>| keys.windows(2).find(|w| w[0] == w[1]).map(|w| w[0].to_owned());
         assert_eq!(twice(INDEX.hosts.iter().map(|row| row.0).collect()), None);
-        assert_eq!(
-            twice(INDEX.anywhere.iter().map(|row| row.0).collect()),
-            None
-        );
-        assert_eq!(
-            twice(INDEX.tags.iter().map(|row| row.0.as_str()).collect()),
-            None
-        );
+        assert_eq!(twice(INDEX.anywhere.iter().map(|row| row.0).collect()), None);
+        assert_eq!(twice(INDEX.tags.iter().map(|row| row.0.as_str()).collect()), None);
     }
 
     #[test]
@@ -313,11 +282,7 @@ mod tests {
             ("...", ""),
         ];
         for (host, expected) in table {
-            assert_eq!(
-                by_host(host).map_or("", |source| source.name),
-                expected,
-                "{host}"
-            );
+            assert_eq!(by_host(host).map_or("", |source| source.name), expected, "{host}");
         }
     }
 }

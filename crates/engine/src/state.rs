@@ -34,11 +34,7 @@ const MAX_BYTES: usize = 2 << 30;
 impl DayState {
     /// The day as it is, events that no part holds yet included.
     pub fn encode(&self) -> Vec<u8> {
-        let fresh = if self.fresh.is_empty() {
-            Vec::new()
-        } else {
-            encode_part(&self.part())
-        };
+        let fresh = if self.fresh.is_empty() { Vec::new() } else { encode_part(&self.part()) };
         self.encode_with(self.parts, &fresh)
     }
 
@@ -83,11 +79,7 @@ impl DayState {
         if !fresh.is_empty() {
             let part = decode_part(fresh)?;
             let visits = state.visits.visits.len() as u32;
-            if part
-                .events
-                .iter()
-                .any(|e| e.visit.is_some_and(|v| v >= visits))
-            {
+            if part.events.iter().any(|e| e.visit.is_some_and(|v| v >= visits)) {
                 return Err(Corrupt);
             }
             state.fresh = Fresh::default();
@@ -148,9 +140,7 @@ fn put_texts(w: &mut Writer, texts: &Interner) {
 
 fn texts(r: &mut Reader) -> Result<Interner, Corrupt> {
     let n = r.count(1)?;
-    let texts = (0..n)
-        .map(|_| r.text().map(Text::new))
-        .collect::<Result<Vec<_>, _>>()?;
+    let texts = (0..n).map(|_| r.text().map(Text::new)).collect::<Result<Vec<_>, _>>()?;
     if texts.first().is_none_or(|first| !first.is_empty()) {
         return Err(Corrupt);
     }
@@ -167,11 +157,9 @@ fn put_cells(w: &mut Writer, cells: &Cells) {
     for counts in [&cells.pages, &cells.entries, &cells.exits] {
         put_counts(w, counts);
     }
-    for (texts, counts) in [
-        (&cells.hostname, &cells.hostnames),
-        (&cells.name, &cells.names),
-        (&cells.prop, &cells.props),
-    ] {
+    for (texts, counts) in
+        [(&cells.hostname, &cells.hostnames), (&cells.name, &cells.names), (&cells.prop, &cells.props)]
+    {
         put_texts(w, texts);
         put_counts(w, counts);
     }
@@ -211,11 +199,7 @@ fn cells(r: &mut Reader) -> Result<Cells, Corrupt> {
 
 fn counts_of(r: &mut Reader, texts: &Interner) -> Result<Vec<Counts>, Corrupt> {
     let counts = counts(r)?;
-    if counts.len() > texts.len() {
-        Err(Corrupt)
-    } else {
-        Ok(counts)
-    }
+    if counts.len() > texts.len() { Err(Corrupt) } else { Ok(counts) }
 }
 
 fn put_group<const N: usize>(w: &mut Writer, group: &Group<N>) {
@@ -302,56 +286,24 @@ struct VisitColumn {
     differences: bool,
 }
 
-const fn column(
-    get: fn(&Visit) -> u32,
-    set: fn(&mut Visit, u32),
-    differences: bool,
-) -> VisitColumn {
-    VisitColumn {
-        get,
-        set,
-        differences,
-    }
+const fn column(get: fn(&Visit) -> u32, set: fn(&mut Visit, u32), differences: bool) -> VisitColumn {
+    VisitColumn { get, set, differences }
 }
 
 /// [`NONE`] is written as 0, so that it is as cheap as a small number. Times but the first follow it.
 const COLUMNS: [VisitColumn; 15] = [
     column(|v| v.visitor, |v, n| v.visitor = n, true),
     column(|v| v.start, |v, n| v.start = n, true),
-    column(
-        |v| v.last - v.start,
-        |v, n| v.last = v.start.wrapping_add(n),
-        false,
-    ),
-    column(
-        |v| v.alive - v.start,
-        |v, n| v.alive = v.start.wrapping_add(n),
-        false,
-    ),
-    column(
-        |v| v.exit_at.wrapping_sub(v.start),
-        |v, n| v.exit_at = v.start.wrapping_add(n),
-        false,
-    ),
+    column(|v| v.last - v.start, |v, n| v.last = v.start.wrapping_add(n), false),
+    column(|v| v.alive - v.start, |v, n| v.alive = v.start.wrapping_add(n), false),
+    column(|v| v.exit_at.wrapping_sub(v.start), |v, n| v.exit_at = v.start.wrapping_add(n), false),
     column(|v| v.origin, |v, n| v.origin = n, false),
     column(|v| v.place, |v, n| v.place = n, false),
     column(|v| v.device, |v, n| v.device = n, false),
     column(|v| v.language, |v, n| v.language = n, false),
-    column(
-        |v| v.hostname.wrapping_add(1),
-        |v, n| v.hostname = n.wrapping_sub(1),
-        false,
-    ),
-    column(
-        |v| v.entry.wrapping_add(1),
-        |v, n| v.entry = n.wrapping_sub(1),
-        false,
-    ),
-    column(
-        |v| v.exit.wrapping_add(1),
-        |v, n| v.exit = n.wrapping_sub(1),
-        false,
-    ),
+    column(|v| v.hostname.wrapping_add(1), |v, n| v.hostname = n.wrapping_sub(1), false),
+    column(|v| v.entry.wrapping_add(1), |v, n| v.entry = n.wrapping_sub(1), false),
+    column(|v| v.exit.wrapping_add(1), |v, n| v.exit = n.wrapping_sub(1), false),
     column(|v| v.views, |v, n| v.views = n, false),
     column(|v| v.events, |v, n| v.events = n, false),
     column(
@@ -367,9 +319,7 @@ const COLUMNS: [VisitColumn; 15] = [
 fn visits(r: &mut Reader, cells: &Cells) -> Result<Visits, Corrupt> {
     let n = r.count(9)?;
     let hashes = (0..n).map(|_| r.word()).collect::<Result<Vec<_>, _>>()?;
-    let hours = (0..n)
-        .map(|_| r.varint32())
-        .collect::<Result<Vec<_>, _>>()?;
+    let hours = (0..n).map(|_| r.varint32()).collect::<Result<Vec<_>, _>>()?;
     if hashes.contains(&0) || hours.iter().any(|&h| h >> 24 != 0) {
         return Err(Corrupt);
     }
@@ -484,9 +434,7 @@ pub fn restore<'a>(
     }
     state.batches = Remembered::restore(ids, crowded_out, state.clock_ms);
     for (site, day, bytes) in days {
-        state
-            .days
-            .insert((site, day), DayState::decode(site, day, bytes)?);
+        state.days.insert((site, day), DayState::decode(site, day, bytes)?);
     }
     Ok(state)
 }

@@ -18,32 +18,21 @@ pub struct Local {
 /// Where a moment (Unix milliseconds) falls on a zone's calendar. Moments out of jiff's range (years
 /// -9999 to 9999) are moved to its ends.
 pub fn local(zone: &TimeZone, at_ms: i64) -> Local {
-    let at = Timestamp::from_millisecond(at_ms).unwrap_or(if at_ms < 0 {
-        Timestamp::MIN
-    } else {
-        Timestamp::MAX
-    });
+    let at =
+        Timestamp::from_millisecond(at_ms).unwrap_or(if at_ms < 0 { Timestamp::MIN } else { Timestamp::MAX });
     let offset_s = zone.to_offset(at).seconds();
-    Local {
-        day: day_of(at_ms, offset_s),
-        offset_s,
-    }
+    Local { day: day_of(at_ms, offset_s), offset_s }
 }
 
 /// The local day of a moment, given the zone's offset then.
 pub fn day_of(at_ms: i64, offset_s: i32) -> Day {
-    let days = at_ms
-        .saturating_add(i64::from(offset_s) * 1000)
-        .div_euclid(86_400_000);
+    let days = at_ms.saturating_add(i64::from(offset_s) * 1000).div_euclid(86_400_000);
     Day(days.clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32)
 }
 
 /// The local hour of a moment, 0 to 23.
 pub fn hour_of(at_ms: i64, offset_s: i32) -> usize {
-    (at_ms
-        .saturating_add(i64::from(offset_s) * 1000)
-        .rem_euclid(86_400_000)
-        / 3_600_000) as usize
+    (at_ms.saturating_add(i64::from(offset_s) * 1000).rem_euclid(86_400_000) / 3_600_000) as usize
 }
 
 /// The first moment of a day in a zone, Unix milliseconds (a day need not begin at 00:00).
@@ -56,8 +45,7 @@ pub fn start_ms(zone: &TimeZone, day: Day) -> i64 {
 pub fn hour_ms(zone: &TimeZone, day: Day, hour: u8) -> i64 {
     let civil = date(day).at(hour.min(23) as i8, 0, 0, 0);
     let naive = i64::from(day.0) * 86_400_000 + i64::from(hour) * 3_600_000;
-    zone.to_timestamp(civil)
-        .map_or(naive, |at| at.as_millisecond())
+    zone.to_timestamp(civil).map_or(naive, |at| at.as_millisecond())
 }
 
 /// Whether a day has any moment in a zone: a zone that moves over the date line skips one (Pacific/Apia had
@@ -92,11 +80,7 @@ pub fn plus(day: Day, days: i32) -> Day {
 
 /// How many days a range has.
 pub fn len(days: &RangeInclusive<Day>) -> i32 {
-    days.end()
-        .0
-        .saturating_sub(days.start().0)
-        .saturating_add(1)
-        .max(0)
+    days.end().0.saturating_sub(days.start().0).saturating_add(1).max(0)
 }
 
 /// The Monday of a day's week.
@@ -133,13 +117,11 @@ pub fn last_of_year(day: Day) -> Day {
 pub fn parse_day(text: &str) -> Option<Day> {
     let bytes = text.as_bytes();
     let plain = bytes.len() == 10
-        && bytes.iter().enumerate().all(|(n, b)| {
-            if n == 4 || n == 7 {
-                *b == b'-'
-            } else {
-                b.is_ascii_digit()
-            }
-        });
+        && bytes.iter().enumerate().all(
+            |(n, b)| {
+                if n == 4 || n == 7 { *b == b'-' } else { b.is_ascii_digit() }
+            },
+        );
     if !plain {
         return None;
     }
@@ -216,14 +198,8 @@ mod tests {
         }
         assert!(!hours(&zone("Europe/Berlin"), on("2024-03-31")).contains(&2));
         assert!(!hours(&zone("America/Havana"), on("2024-03-10")).contains(&0));
-        assert_eq!(
-            day_before(&zone("Pacific/Apia"), on("2011-12-31")),
-            on("2011-12-29")
-        );
-        assert_eq!(
-            day_before(&zone("Asia/Kolkata"), on("2011-12-31")),
-            on("2011-12-30")
-        );
+        assert_eq!(day_before(&zone("Pacific/Apia"), on("2011-12-31")), on("2011-12-29"));
+        assert_eq!(day_before(&zone("Asia/Kolkata"), on("2011-12-31")), on("2011-12-30"));
     }
 
     #[test]
@@ -241,15 +217,9 @@ mod tests {
 
     #[test]
     fn only_plain_dates_are_days() {
-        for text in [
-            "",
-            "2024-9-10",
-            "2024-02-30",
-            "20240910",
-            "2024-09-10T00:00:00",
-            "+2024-09-1",
-            "２０２４-09-10",
-        ] {
+        for text in
+            ["", "2024-9-10", "2024-02-30", "20240910", "2024-09-10T00:00:00", "+2024-09-1", "２０２４-09-10"]
+        {
             assert_eq!(parse_day(text), None, "{text}");
         }
         assert_eq!(parse_day("1970-01-02"), Some(Day(1)));

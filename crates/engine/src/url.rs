@@ -38,33 +38,20 @@ pub fn parts(url: &str) -> Parts<'_> {
     let (host, path) = match rest.strip_prefix("//") {
         Some(rest) => {
             // Browsers read a backslash as a slash here.
-            let end = rest
-                .bytes()
-                .position(|b| b == b'/' || b == b'\\')
-                .unwrap_or(rest.len());
+            let end = rest.bytes().position(|b| b == b'/' || b == b'\\').unwrap_or(rest.len());
             let (authority, path) = rest.split_at(end);
             (without_user_and_port(authority), path)
         }
         None => ("", rest),
     };
-    Parts {
-        scheme,
-        host,
-        path,
-        query,
-        fragment,
-    }
+    Parts { scheme, host, path, query, fragment }
 }
 
 /// The scheme and what follows its colon; an empty scheme if there is none.
 fn scheme(url: &str) -> (&str, &str) {
-    let colon = url
-        .bytes()
-        .position(|b| !(b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.')));
+    let colon = url.bytes().position(|b| !(b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.')));
     match colon {
-        Some(at)
-            if at > 0 && url.as_bytes()[at] == b':' && url.as_bytes()[0].is_ascii_alphabetic() =>
-        {
+        Some(at) if at > 0 && url.as_bytes()[at] == b':' && url.as_bytes()[0].is_ascii_alphabetic() => {
             (&url[..at], &url[at + 1..])
         }
         _ => ("", url),
@@ -72,9 +59,7 @@ fn scheme(url: &str) -> (&str, &str) {
 }
 
 fn without_user_and_port(authority: &str) -> &str {
-    let host = authority
-        .rsplit_once('@')
-        .map_or(authority, |(_, host)| host);
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     if host.starts_with('[') {
         return host.find(']').map_or(host, |end| &host[..=end]);
     }
@@ -99,9 +84,9 @@ pub fn hostname(host: &str) -> Text {
 pub fn is_host(host: &str) -> bool {
     !host.is_empty()
         && host.len() <= 253
-        && !host.bytes().any(|b| {
-            b <= b' ' || matches!(b, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'|' | 0x7f)
-        })
+        && !host
+            .bytes()
+            .any(|b| b <= b' ' || matches!(b, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'|' | 0x7f))
 }
 
 /// The page that a URL shows, cleaned: the path, percent-decoded, without trailing white space, never
@@ -115,10 +100,7 @@ pub fn page(parts: &Parts, hash_mode: bool, keep: &[Text]) -> Text {
     }
     if hash_mode && !parts.fragment.is_empty() {
         // A routed fragment has parameters of its own, dropped like the others.
-        let end = parts
-            .fragment
-            .find(['?', '&'])
-            .unwrap_or(parts.fragment.len());
+        let end = parts.fragment.find(['?', '&']).unwrap_or(parts.fragment.len());
         let fragment = decode(&parts.fragment[..end], false);
         let page = page.to_mut();
         page.push('#');
@@ -126,9 +108,7 @@ pub fn page(parts: &Parts, hash_mode: bool, keep: &[Text]) -> Text {
     }
     let mut before = '?';
     for key in keep {
-        if let Some(value) = pairs(parts.query)
-            .find(|(k, _)| decode(k, true) == key.as_str())
-            .map(|(_, v)| v)
+        if let Some(value) = pairs(parts.query).find(|(k, _)| decode(k, true) == key.as_str()).map(|(_, v)| v)
         {
             let page = page.to_mut();
             page.push(before);
@@ -143,10 +123,7 @@ pub fn page(parts: &Parts, hash_mode: bool, keep: &[Text]) -> Text {
 
 /// The parameters of a query, in order, still encoded.
 pub fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
-    query
-        .split('&')
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+    query.split('&').filter(|pair| !pair.is_empty()).map(|pair| pair.split_once('=').unwrap_or((pair, "")))
 }
 
 /// Percent-decoding. A `%` without two hex digits stays; what would not be UTF-8 stays encoded as a whole.
@@ -160,10 +137,7 @@ pub fn decode(text: &str, plus: bool) -> Cow<'_, str> {
     let mut i = 0;
     while let Some(&byte) = bytes.get(i) {
         match byte {
-            b'%' => match (
-                bytes.get(i + 1).and_then(hex),
-                bytes.get(i + 2).and_then(hex),
-            ) {
+            b'%' => match (bytes.get(i + 1).and_then(hex), bytes.get(i + 2).and_then(hex)) {
                 (Some(high), Some(low)) => {
                     out.push(high << 4 | low);
                     i += 2;
@@ -187,10 +161,7 @@ pub(crate) fn hex(byte: &u8) -> Option<u8> {
 pub fn plain(text: &str, max: usize) -> Text {
     let text = cut(text, max);
     if text.bytes().any(|b| b < b' ' || b == 0x7f) {
-        return text
-            .chars()
-            .map(|c| if c.is_ascii_control() { ' ' } else { c })
-            .collect();
+        return text.chars().map(|c| if c.is_ascii_control() { ' ' } else { c }).collect();
     }
     Text::from(text)
 }
@@ -328,23 +299,14 @@ mod tests {
     #[test]
     fn a_url_has_parts() {
         let table = [
-            (
-                "https://user:pw@www.Example.com:8080/a/b?c=d#e",
-                "https www.Example.com /a/b c=d e",
-            ),
+            ("https://user:pw@www.Example.com:8080/a/b?c=d#e", "https www.Example.com /a/b c=d e"),
             ("https://example.com", "https example.com   "),
             ("//example.com/a", " example.com /a  "),
             ("/a?b#c", "  /a b c"),
             ("a/b", "  a/b  "),
-            (
-                "https://example.com?a=/b#c?d",
-                "https example.com  a=/b c?d",
-            ),
+            ("https://example.com?a=/b#c?d", "https example.com  a=/b c?d"),
             ("http://[2001:db8::1]:80/x", "http [2001:db8::1] /x  "),
-            (
-                "https://evil.com\\@good.com/",
-                "https evil.com \\@good.com/  ",
-            ),
+            ("https://evil.com\\@good.com/", "https evil.com \\@good.com/  "),
             ("mailto:a@b.c", "mailto  a@b.c  "),
             ("app://localhost/login", "app localhost /login  "),
             ("1http://x", "  1http://x  "),
@@ -354,10 +316,7 @@ mod tests {
         for (url, expected) in table {
             let p = parts(url);
             assert_eq!(
-                format!(
-                    "{} {} {} {} {}",
-                    p.scheme, p.host, p.path, p.query, p.fragment
-                ),
+                format!("{} {} {} {} {}", p.scheme, p.host, p.path, p.query, p.fragment),
                 expected,
                 "{url}"
             );
@@ -386,11 +345,7 @@ mod tests {
             ("/s?page=2&x=1&q=caf%C3%A9+au", false, "/s?q=café au&page=2"),
             ("/s?q=me%40home.org", false, "/s?q=(email)"),
             ("/#/inbox/7?token=abc", true, "/#/inbox/7"),
-            (
-                "/#access_token=eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9&state=1",
-                true,
-                "/#access_token=(token)",
-            ),
+            ("/#access_token=eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9&state=1", true, "/#access_token=(token)"),
             ("/#x", false, "/"),
         ];
         for (url, hash_mode, expected) in table {
@@ -408,35 +363,20 @@ mod tests {
             ("/@jane/post", "/@jane/post"),
             ("/npm/react@18.2.0/umd", "/npm/react@18.2.0/umd"),
             ("/müller@bücher.example", "/(email)"),
-            (
-                "/reset/3f2504e0-4f89-11d3-9a0c-0305e82c3301",
-                "/reset/(token)",
-            ),
+            ("/reset/3f2504e0-4f89-11d3-9a0c-0305e82c3301", "/reset/(token)"),
             ("/f/e3b0c44298fc1c149afbf4c8996fb92427ae41e4", "/f/(token)"),
             ("/i/aB3xYz9_Qw7Lk2-Mn5Rt8", "/i/aB3xYz9_Qw7Lk2-Mn5Rt8"),
             ("/i/aB3xYz9Qw7Lk2Mn5Rt8u", "/i/(token)"),
-            (
-                "/j/eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0",
-                "/j/(token).(token)",
-            ),
-            (
-                "/s;jsessionid=1A530637289A03B07199A44E8D531427",
-                "/s;jsessionid=(token)",
-            ),
+            ("/j/eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0", "/j/(token).(token)"),
+            ("/s;jsessionid=1A530637289A03B07199A44E8D531427", "/s;jsessionid=(token)"),
             (
                 "/blog/how-to-build-a-web-analytics-engine-in-rust-2024",
                 "/blog/how-to-build-a-web-analytics-engine-in-rust-2024",
             ),
-            (
-                "/wiki/MyVeryLongCamelCaseDocumentName",
-                "/wiki/MyVeryLongCamelCaseDocumentName",
-            ),
+            ("/wiki/MyVeryLongCamelCaseDocumentName", "/wiki/MyVeryLongCamelCaseDocumentName"),
             ("/p/iphone15promax256gbblack", "/p/iphone15promax256gbblack"),
             ("/status/1234567890123456789", "/status/1234567890123456789"),
-            (
-                "/Rust-1-90-Released-What-Is-New-In-2025",
-                "/Rust-1-90-Released-What-Is-New-In-2025",
-            ),
+            ("/Rust-1-90-Released-What-Is-New-In-2025", "/Rust-1-90-Released-What-Is-New-In-2025"),
         ];
         for (path, expected) in table {
             assert_eq!(mask(path), expected, "{path}");
@@ -445,12 +385,9 @@ mod tests {
 
     #[test]
     fn hosts_are_compared_without_www() {
-        for (host, expected) in [
-            ("WWW.Example.COM.", "example.com"),
-            ("www.", "www"),
-            ("wwwx.de", "wwwx.de"),
-            ("a", "a"),
-        ] {
+        for (host, expected) in
+            [("WWW.Example.COM.", "example.com"), ("www.", "www"), ("wwwx.de", "wwwx.de"), ("a", "a")]
+        {
             assert_eq!(hostname(host), expected);
         }
     }

@@ -97,14 +97,8 @@ pub struct Visits {
 impl Visits {
     /// Builds the tables from rows in order of appearance; `older` and `youngest` are set anew.
     pub fn from_rows(hashes: Vec<(u64, u32)>, mut visits: Vec<Visit>) -> Visits {
-        let mut visitors: Vec<VisitorRow> = hashes
-            .into_iter()
-            .map(|(hash, hours)| VisitorRow {
-                hash,
-                youngest: NONE,
-                hours,
-            })
-            .collect();
+        let mut visitors: Vec<VisitorRow> =
+            hashes.into_iter().map(|(hash, hours)| VisitorRow { hash, youngest: NONE, hours }).collect();
         for (n, visit) in visits.iter_mut().enumerate() {
             let visitor = &mut visitors[visit.visitor as usize];
             visit.older = visitor.youngest;
@@ -114,40 +108,28 @@ impl Visits {
         for n in 0..visitors.len() as u32 {
             index.insert_unique(visitors[n as usize].hash, n, |&n| visitors[n as usize].hash);
         }
-        Visits {
-            visitors,
-            visits,
-            index,
-        }
+        Visits { visitors, visits, index }
     }
 
     /// The row of a visitor, if known today.
     pub fn find(&self, visitor: Visitor) -> Option<u32> {
         let hash = visitor.0.get();
-        self.index
-            .find(hash, |&n| self.visitors[n as usize].hash == hash)
-            .copied()
+        self.index.find(hash, |&n| self.visitors[n as usize].hash == hash).copied()
     }
 
     pub fn insert(&mut self, visitor: Visitor) -> u32 {
         let n = self.visitors.len() as u32;
         grow(&mut self.visitors);
-        self.visitors.push(VisitorRow {
-            hash: visitor.0.get(),
-            youngest: NONE,
-            hours: 0,
-        });
+        self.visitors.push(VisitorRow { hash: visitor.0.get(), youngest: NONE, hours: 0 });
         let visitors = &self.visitors;
         // A visitor is a keyed hash already: no need to hash it again.
-        self.index
-            .insert_unique(visitor.0.get(), n, |&n| visitors[n as usize].hash);
+        self.index.insert_unique(visitor.0.get(), n, |&n| visitors[n as usize].hash);
         n
     }
 
     /// The visitor's visit that an event at `at` joins.
     pub fn holding(&self, visitor: u32, at: u32) -> Option<u32> {
-        self.of(visitor)
-            .find(|&n| self.visits[n as usize].holds(at))
+        self.of(visitor).find(|&n| self.visits[n as usize].holds(at))
     }
 
     /// A visitor's visits, youngest first.

@@ -80,44 +80,18 @@ mod tests {
     const SITE: SiteId = SiteId(7);
 
     fn visitor(salt: u8, site: u64, address: &str, agent: &str, cut: bool) -> Visitor {
-        hash(
-            &[salt; 16],
-            SiteId(site),
-            address.parse().unwrap(),
-            agent,
-            cut,
-        )
+        hash(&[salt; 16], SiteId(site), address.parse().unwrap(), agent, cut)
     }
 
     #[test]
     fn each_field_counts() {
         let here = visitor(1, 7, "192.0.2.1", "agent", false);
         assert_eq!(here, visitor(1, 7, "192.0.2.1", "agent", false));
-        assert_eq!(
-            here,
-            visitor(1, 7, "::ffff:192.0.2.1", "agent", false),
-            "mapped IPv4 is IPv4"
-        );
-        assert_ne!(
-            here,
-            visitor(2, 7, "192.0.2.1", "agent", false),
-            "another day"
-        );
-        assert_ne!(
-            here,
-            visitor(1, 8, "192.0.2.1", "agent", false),
-            "another site"
-        );
-        assert_ne!(
-            here,
-            visitor(1, 7, "192.0.2.2", "agent", false),
-            "another address"
-        );
-        assert_ne!(
-            here,
-            visitor(1, 7, "192.0.2.1", "agent2", false),
-            "another agent"
-        );
+        assert_eq!(here, visitor(1, 7, "::ffff:192.0.2.1", "agent", false), "mapped IPv4 is IPv4");
+        assert_ne!(here, visitor(2, 7, "192.0.2.1", "agent", false), "another day");
+        assert_ne!(here, visitor(1, 8, "192.0.2.1", "agent", false), "another site");
+        assert_ne!(here, visitor(1, 7, "192.0.2.2", "agent", false), "another address");
+        assert_ne!(here, visitor(1, 7, "192.0.2.1", "agent2", false), "another agent");
     }
 
     #[test]
@@ -148,10 +122,7 @@ mod tests {
         }
         let mut hasher = SipHasher24::new_with_key(&[1; 16]);
         hasher.write(&framed);
-        assert_eq!(
-            visitor(1, 7, "192.0.2.1", "agent", false).0.get(),
-            hasher.finish()
-        );
+        assert_eq!(visitor(1, 7, "192.0.2.1", "agent", false).0.get(), hasher.finish());
     }
 
     #[test]
@@ -161,14 +132,8 @@ mod tests {
         assert_ne!(id(1, BatchName::Sent("abc")), id(2, BatchName::Sent("abc")));
         assert_ne!(id(1, BatchName::Fresh(5)), id(2, BatchName::Fresh(5)));
         let visitor = |n| Visitor(NonZeroU64::new(n).unwrap());
-        assert_ne!(
-            id(1, BatchName::Contents(visitor(1), 9)),
-            id(1, BatchName::Contents(visitor(2), 9))
-        );
-        assert_ne!(
-            id(1, BatchName::Contents(visitor(1), 9)),
-            id(1, BatchName::Contents(visitor(1), 8))
-        );
+        assert_ne!(id(1, BatchName::Contents(visitor(1), 9)), id(1, BatchName::Contents(visitor(2), 9)));
+        assert_ne!(id(1, BatchName::Contents(visitor(1), 9)), id(1, BatchName::Contents(visitor(1), 8)));
     }
 
     proptest! {

@@ -18,11 +18,7 @@ impl Words {
     /// Words of three bytes or more; shorter ones are never found. Without `case`, the words must be in
     /// lower case, and are found in any.
     pub fn new(words: impl IntoIterator<Item = &'static str>, case: bool) -> Words {
-        let mut all = Words {
-            case,
-            beginnings: Box::new([0; 1024]),
-            words: Vec::new(),
-        };
+        let mut all = Words { case, beginnings: Box::new([0; 1024]), words: Vec::new() };
         for (number, word) in words.into_iter().enumerate() {
             if let Some(first) = all.three(word.as_bytes(), 0) {
                 let (block, bit) = place(first);
@@ -47,12 +43,10 @@ impl Words {
             }
             let from = self.words.partition_point(|row| row.0 < first);
             for (_, word, number) in self.words[from..].iter().take_while(|row| row.0 == first) {
-                let here = text
-                    .get(at..at + word.len())
-                    .is_some_and(|here| match self.case {
-                        true => here == *word,
-                        false => here.eq_ignore_ascii_case(word),
-                    });
+                let here = text.get(at..at + word.len()).is_some_and(|here| match self.case {
+                    true => here == *word,
+                    false => here.eq_ignore_ascii_case(word),
+                });
                 if here && found(*number, at, at + word.len()) {
                     return true;
                 }
@@ -63,11 +57,7 @@ impl Words {
 
     fn three(&self, text: &[u8], at: usize) -> Option<[u8; 3]> {
         let first: [u8; 3] = text.get(at..at + 3)?.try_into().ok()?;
-        Some(if self.case {
-            first
-        } else {
-            first.map(|b| b.to_ascii_lowercase())
-        })
+        Some(if self.case { first } else { first.map(|b| b.to_ascii_lowercase()) })
     }
 }
 

@@ -26,11 +26,8 @@ fn numbers(c: &Counts) -> String {
         (c.duration_s, "s"),
         (c.loose, "loose"),
     ];
-    let shown: Vec<String> = named
-        .iter()
-        .filter(|n| n.0 != 0)
-        .map(|(n, name)| format!("{n} {name}"))
-        .collect();
+    let shown: Vec<String> =
+        named.iter().filter(|n| n.0 != 0).map(|(n, name)| format!("{n} {name}")).collect();
     shown.join(", ")
 }
 
@@ -205,16 +202,8 @@ fn who_is_here_are_those_seen_in_the_last_five_minutes() {
     let at = |h: i64, m: i64| i64::from(DAY.0) * 86_400_000 + (h * 60 + m) * 60_000;
     let here = state.here(SITE, at(10, 8));
     assert_eq!(here.now, 1);
-    assert_eq!(
-        here.minutes[21..],
-        [1, 1, 2, 1, 1, 1, 1, 1, 0],
-        "10:00 to 10:08"
-    );
-    assert_eq!(
-        state.here(SITE, at(10, 3)).now,
-        2,
-        "A has been here since 10:00"
-    );
+    assert_eq!(here.minutes[21..], [1, 1, 2, 1, 1, 1, 1, 1, 0], "10:00 to 10:08");
+    assert_eq!(state.here(SITE, at(10, 3)).now, 2, "A has been here since 10:00");
 }
 
 #[test]
@@ -226,15 +215,7 @@ fn a_flood_of_invented_values_ends_in_other() {
     let state = state_of(&text);
     let pages = state.day(SITE, DAY).unwrap().rollup(Dim::Page);
     assert!(pages.cells.len() <= passerby_engine::cells::VALUE_CAP + 1);
-    let other = pages
-        .cells
-        .iter()
-        .find(|(value, _)| value == "(other)")
-        .unwrap()
-        .1;
+    let other = pages.cells.iter().find(|(value, _)| value == "(other)").unwrap().1;
     assert_eq!(other.visitors, 1);
-    assert_eq!(
-        pages.cells.iter().map(|(_, c)| c.pageviews).sum::<i64>(),
-        11_000
-    );
+    assert_eq!(pages.cells.iter().map(|(_, c)| c.pageviews).sum::<i64>(), 11_000);
 }

@@ -18,66 +18,49 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A few visitors, pages, sources over some hours: enough for visits that overlap, end, and are come late for.
 fn events() -> impl Strategy<Value = Vec<Batch>> {
     let event = (0..3_u8, 0..4_u8, 0..2_u8, 0_i64..40, any::<bool>());
-    let sent = (
-        0..5_u8,
-        0_i64..700,
-        0..3_u8,
-        0..3_u8,
-        prop::collection::vec(event, 1..4),
-    );
+    let sent = (0..5_u8, 0_i64..700, 0..3_u8, 0..3_u8, prop::collection::vec(event, 1..4));
     prop::collection::vec(sent, 1..60).prop_map(|batches| {
-        let batch_of =
-            |(n, (who, minute, source, country, events)): (usize, (u8, i64, u8, u8, Vec<_>))| {
-                let mut events: Vec<Event> = events
-                    .into_iter()
-                    .map(
-                        |(kind, page, host, later, interactive): (u8, u8, u8, i64, bool)| {
-                            let mut event = page_view(
-                                (minute + later) * 60_000 + i64::from(page) * 1_500,
-                                &format!("/{page}"),
-                            );
-                            event.hostname = format!("h{host}").into();
-                            event.origin.source = format!("s{source}").into();
-                            event.origin.utm_campaign = format!("c{page}").into();
-                            event.interactive = interactive;
-                            match kind {
-                                0 => {}
-                                1 => {
-                                    event.kind = Kind::Custom;
-                                    event.name = format!("n{page}").into();
-                                    event.props = vec![("key".into(), format!("v{host}").into())];
-                                }
-                                _ => {
-                                    event.kind = Kind::Engagement;
-                                    event.engaged_ms = 1000;
-                                }
-                            }
-                            event
-                        },
-                    )
-                    .collect();
-                events.sort_by_key(|e| e.at_ms);
-                let name = ["A", "B", "C", "D", "-"][usize::from(who)];
-                let mut batch = batch(n as u64 + 1, name, events);
-                batch.place.country = format!("C{country}").into();
-                batch
-            };
+        let batch_of = |(n, (who, minute, source, country, events)): (usize, (u8, i64, u8, u8, Vec<_>))| {
+            let mut events: Vec<Event> = events
+                .into_iter()
+                .map(|(kind, page, host, later, interactive): (u8, u8, u8, i64, bool)| {
+                    let mut event =
+                        page_view((minute + later) * 60_000 + i64::from(page) * 1_500, &format!("/{page}"));
+                    event.hostname = format!("h{host}").into();
+                    event.origin.source = format!("s{source}").into();
+                    event.origin.utm_campaign = format!("c{page}").into();
+                    event.interactive = interactive;
+                    match kind {
+                        0 => {}
+                        1 => {
+                            event.kind = Kind::Custom;
+                            event.name = format!("n{page}").into();
+                            event.props = vec![("key".into(), format!("v{host}").into())];
+                        }
+                        _ => {
+                            event.kind = Kind::Engagement;
+                            event.engaged_ms = 1000;
+                        }
+                    }
+                    event
+                })
+                .collect();
+            events.sort_by_key(|e| e.at_ms);
+            let name = ["A", "B", "C", "D", "-"][usize::from(who)];
+            let mut batch = batch(n as u64 + 1, name, events);
+            batch.place.country = format!("C{country}").into();
+            batch
+        };
         batches.into_iter().enumerate().map(batch_of).collect()
     })
 }
 
 fn flush(batches: &[Batch]) -> Flush {
-    Flush {
-        blocks: blocks(batches.to_vec()),
-        dropped: Vec::new(),
-    }
+    Flush { blocks: blocks(batches.to_vec()), dropped: Vec::new() }
 }
 
 fn rollups(day: &DayState) -> Vec<(Dim, Rollup)> {
-    Dim::TABLE
-        .iter()
-        .map(|row| (row.dim, day.rollup(row.dim)))
-        .collect()
+    Dim::TABLE.iter().map(|row| (row.dim, day.rollup(row.dim))).collect()
 }
 
 fn day_of(state: &State) -> &DayState {
@@ -88,17 +71,8 @@ fn day_of(state: &State) -> &DayState {
 fn restart(state: &State) -> State {
     let clock = encode_clock(state);
     let ids = encode_ids(&state.batches.all());
-    let days: Vec<_> = state
-        .days
-        .iter()
-        .map(|((site, day), s)| (*site, *day, s.encode()))
-        .collect();
-    restore(
-        Some(&clock),
-        [&ids[..]].into_iter(),
-        days.iter().map(|(s, d, b)| (*s, *d, &b[..])),
-    )
-    .unwrap()
+    let days: Vec<_> = state.days.iter().map(|((site, day), s)| (*site, *day, s.encode())).collect();
+    restore(Some(&clock), [&ids[..]].into_iter(), days.iter().map(|(s, d, b)| (*s, *d, &b[..]))).unwrap()
 }
 
 proptest! {
@@ -211,19 +185,12 @@ impl ModelVisit {
     }
 
     fn views(&self) -> Vec<&Event> {
-        self.counted()
-            .filter(|e| e.kind == Kind::PageView)
-            .collect()
+        self.counted().filter(|e| e.kind == Kind::PageView).collect()
     }
 
     fn holds(&self, at: i64) -> bool {
         let start = self.counted().map(|e| e.at_ms).min().unwrap();
-        let end = self
-            .counted()
-            .map(|e| e.at_ms)
-            .chain(self.engagements.iter().copied())
-            .max()
-            .unwrap();
+        let end = self.counted().map(|e| e.at_ms).chain(self.engagements.iter().copied()).max().unwrap();
         at >= start - 1_800_000 && at <= end + 1_800_000
     }
 
@@ -231,9 +198,7 @@ impl ModelVisit {
         let times: Vec<i64> = self.counted().map(|e| e.at_ms).collect();
         let views = self.views().len() as i64;
         let events = self.events.len() as i64 - views;
-        let interacted = self
-            .counted()
-            .any(|e| e.kind == Kind::Custom && e.interactive);
+        let interacted = self.counted().any(|e| e.kind == Kind::Custom && e.interactive);
         Counts {
             visits: 1,
             pageviews: views,
@@ -262,11 +227,8 @@ impl Model {
                     }
                     continue;
                 };
-                let found = model
-                    .visits
-                    .iter_mut()
-                    .rev()
-                    .find(|v| v.visitor == visitor && v.holds(event.at_ms));
+                let found =
+                    model.visits.iter_mut().rev().find(|v| v.visitor == visitor && v.holds(event.at_ms));
                 match (found, event.kind) {
                     (Some(visit), Kind::Engagement) => visit.engagements.push(event.at_ms),
                     (None, Kind::Engagement) => model.no_visit += 1,
@@ -289,21 +251,11 @@ impl Model {
             cell.0 += counts;
             cell.1.extend(visitor);
         };
-        let visits = Counts {
-            visits: 1,
-            ..Counts::default()
-        };
+        let visits = Counts { visits: 1, ..Counts::default() };
         match dim {
             Dim::Dropped => {
                 if self.no_visit > 0 {
-                    add(
-                        "no_visit".into(),
-                        Counts {
-                            events: self.no_visit,
-                            ..Counts::default()
-                        },
-                        None,
-                    );
+                    add("no_visit".into(), Counts { events: self.no_visit, ..Counts::default() }, None);
                 }
             }
             Dim::Page | Dim::Hostname | Dim::EventName | Dim::Prop => {
@@ -318,9 +270,7 @@ impl Model {
                     here.into_iter().for_each(|value| add(value, visits, None));
                 }
                 for (_, event) in &self.loose {
-                    event_values(event, dim)
-                        .into_iter()
-                        .for_each(|value| add(value, one(event, true), None));
+                    event_values(event, dim).into_iter().for_each(|value| add(value, one(event, true), None));
                 }
             }
             Dim::Hour => {
@@ -334,13 +284,9 @@ impl Model {
                         ..Counts::default()
                     };
                     add(hour(&visit.events[0].1), opened, None);
-                    visit
-                        .counted()
-                        .for_each(|e| add(hour(e), one(e, false), Some(visit.visitor)));
+                    visit.counted().for_each(|e| add(hour(e), one(e, false), Some(visit.visitor)));
                 }
-                self.loose
-                    .iter()
-                    .for_each(|(_, e)| add(hour(e), one(e, true), None));
+                self.loose.iter().for_each(|(_, e)| add(hour(e), one(e, true), None));
             }
             _ => {
                 for visit in &self.visits {
@@ -353,9 +299,7 @@ impl Model {
                         Dim::Total => Some(String::new()),
                         _ => batch_value(batch, dim),
                     };
-                    value
-                        .into_iter()
-                        .for_each(|value| add(value, one(event, true), None));
+                    value.into_iter().for_each(|value| add(value, one(event, true), None));
                 }
             }
         }
@@ -363,9 +307,7 @@ impl Model {
             counts.visitors = visitors.len() as i64;
             (Text::new(value), counts)
         });
-        Rollup {
-            cells: cells.collect(),
-        }
+        Rollup { cells: cells.collect() }
     }
 }
 
@@ -385,11 +327,7 @@ fn event_values(event: &Event, dim: Dim) -> Vec<String> {
         Dim::Page if view => vec![event.page.to_string()],
         Dim::Hostname => vec![event.hostname.to_string()],
         Dim::EventName if !view => vec![event.name.to_string()],
-        Dim::Prop => event
-            .props
-            .iter()
-            .map(|(k, v)| format!("{k}\0{v}"))
-            .collect(),
+        Dim::Prop => event.props.iter().map(|(k, v)| format!("{k}\0{v}")).collect(),
         _ => Vec::new(),
     }
 }

@@ -73,12 +73,7 @@ fn sealed(words: &[u8], packed: &[u8]) -> Vec<u8> {
     rest.put_varint(words.len() as u64 / 8);
     rest.put_bytes(words);
     rest.put_bytes(packed);
-    [
-        &[1],
-        crc32fast::hash(&rest.bytes).to_le_bytes().as_slice(),
-        &rest.bytes,
-    ]
-    .concat()
+    [&[1], crc32fast::hash(&rest.bytes).to_le_bytes().as_slice(), &rest.bytes].concat()
 }
 
 fn flush(events: u64) -> Vec<u8> {
@@ -88,10 +83,7 @@ fn flush(events: u64) -> Vec<u8> {
         offset_s: 7200,
         hostname: "example.com".into(),
         page: format!("/blog/{}", i % 7).into(),
-        origin: Origin {
-            source: "Google".into(),
-            ..Origin::default()
-        },
+        origin: Origin { source: "Google".into(), ..Origin::default() },
         name: "".into(),
         props: vec![("plan".into(), "free".into())],
         interactive: false,
@@ -107,36 +99,25 @@ fn flush(events: u64) -> Vec<u8> {
         site: SiteId(1),
         day: Day(20_254),
         visitor: NonZeroU64::new(i % 3).map(Visitor),
-        place: Place {
-            country: "DE".into(),
-            ..Place::default()
-        },
+        place: Place { country: "DE".into(), ..Place::default() },
         device: Device::default(),
         language: "de".into(),
         events: vec![event(i), event(i + 1)],
     };
-    encode_flush(&Flush {
-        blocks: blocks((0..events).map(batch).collect()),
-        dropped: Vec::new(),
-    })
+    encode_flush(&Flush { blocks: blocks((0..events).map(batch).collect()), dropped: Vec::new() })
 }
 
 #[test]
 fn a_flush_of_equal_events_comes_back_however_well_it_packs() {
     // Columns that are all constant: a tenth of a byte an event, if it were not padded.
-    let Ok(one) = decode_flush(&flush(1)) else {
-        panic!("a flush comes back")
-    };
+    let Ok(one) = decode_flush(&flush(1)) else { panic!("a flush comes back") };
     let mut block = one.blocks[0].clone();
     let (events, props) = (block.events[..1].to_vec(), block.props[..1].to_vec());
     let n = 200_000;
     block.batches[0].events = n as u32;
     block.events = events.repeat(n);
     block.props = props.repeat(n);
-    let flush = Flush {
-        blocks: vec![block],
-        dropped: Vec::new(),
-    };
+    let flush = Flush { blocks: vec![block], dropped: Vec::new() };
     let bytes = encode_flush(&flush);
     assert_eq!(decode_flush(&bytes), Ok(flush));
     assert!((n..n * 3).contains(&bytes.len()), "{}", bytes.len());
@@ -154,10 +135,7 @@ fn huge_counts_are_refused() {
             changed.put_bytes(&body[..at]);
             changed.put_varint(n);
             changed.put_bytes(&body[at + 1..]);
-            read_as_anything(&sealed(
-                &bytes[6..6 + 8 * bytes[5] as usize],
-                &compress(&changed.bytes),
-            ));
+            read_as_anything(&sealed(&bytes[6..6 + 8 * bytes[5] as usize], &compress(&changed.bytes)));
         }
     }
 }

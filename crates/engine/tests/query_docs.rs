@@ -18,30 +18,17 @@ fn zone() -> TimeZone {
 /// What the page's site has counted: value, then visitors, visits, page views, events, engaged, duration, loose.
 fn data() -> Vec<(Day, Dim, Rollup)> {
     let entry = |day: &str, dim, cells: &[(&str, [i64; 7])]| {
-        let cells = cells
-            .iter()
-            .map(|(value, counts)| (Text::from(*value), Counts::from_array(*counts)))
-            .collect();
+        let cells =
+            cells.iter().map(|(value, counts)| (Text::from(*value), Counts::from_array(*counts))).collect();
         (parse_day(day).expect("a date"), dim, Rollup { cells })
     };
     vec![
-        entry(
-            "2024-09-08",
-            Dim::Total,
-            &[("", [100, 130, 310, 40, 60, 5860, 20])],
-        ),
-        entry(
-            "2024-09-10",
-            Dim::Total,
-            &[("", [200, 210, 400, 0, 100, 21_000, 0])],
-        ),
+        entry("2024-09-08", Dim::Total, &[("", [100, 130, 310, 40, 60, 5860, 20])]),
+        entry("2024-09-10", Dim::Total, &[("", [200, 210, 400, 0, 100, 21_000, 0])]),
         entry(
             "2024-09-08",
             Dim::Source,
-            &[
-                ("", [60, 80, 200, 0, 0, 0, 0]),
-                ("Google", [40, 50, 110, 0, 0, 0, 0]),
-            ],
+            &[("", [60, 80, 200, 0, 0, 0, 0]), ("Google", [40, 50, 110, 0, 0, 0, 0])],
         ),
         entry(
             "2024-09-10",
@@ -64,9 +51,7 @@ fn blocks(kind: &str) -> Vec<(&'static str, Option<(&'static str, &'static str)>
         .map(|block| block.split_once('\n').expect("a fence with a kind"))
         .collect();
     let wanted = (0..all.len()).filter(|&n| all[n].0 == kind);
-    wanted
-        .map(|n| (all[n].1, all.get(n + 1).copied()))
-        .collect()
+    wanted.map(|n| (all[n].1, all.get(n + 1).copied())).collect()
 }
 
 fn json(text: &str) -> Value {
@@ -83,11 +68,7 @@ fn questions_have_the_answers_given() {
         let plan = plan(&query).expect("parse plans");
         let answer = report(&query, &plan, &data()).to_json(&query, "example.com");
         if let Some(("json answer", expected)) = next {
-            assert_eq!(
-                json(&answer),
-                json(expected),
-                "{question}\nis answered\n{answer}"
-            );
+            assert_eq!(json(&answer), json(expected), "{question}\nis answered\n{answer}");
             compared += 1;
         }
     }
@@ -100,30 +81,17 @@ fn what_is_refused_is_refused_in_these_words() {
     assert!(refused.len() >= 3);
     for (question, next) in refused {
         let sentence = parse(question.as_bytes(), &zone(), NOW_MS, None).expect_err(question);
-        assert_eq!(
-            Some(("text sentence", format!("{sentence}\n").as_str())),
-            next
-        );
+        assert_eq!(Some(("text sentence", format!("{sentence}\n").as_str())), next);
     }
 }
 
 #[test]
 fn the_lists_are_complete() {
     for row in &Metric::TABLE {
-        assert!(
-            PAGE.contains(&format!("| `{}` |", row.key)),
-            "{} is not on the page",
-            row.key
-        );
+        assert!(PAGE.contains(&format!("| `{}` |", row.key)), "{} is not on the page", row.key);
     }
-    let rows = Dim::TABLE
-        .iter()
-        .filter(|row| row.dim != Dim::Total && row.dim != Dim::Prop);
+    let rows = Dim::TABLE.iter().filter(|row| row.dim != Dim::Total && row.dim != Dim::Prop);
     for row in rows {
-        assert!(
-            PAGE.contains(&format!("`{}`", row.key)),
-            "{} is not on the page",
-            row.key
-        );
+        assert!(PAGE.contains(&format!("`{}`", row.key)), "{} is not on the page", row.key);
     }
 }

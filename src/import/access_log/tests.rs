@@ -15,21 +15,12 @@ fn show(line: &[u8]) -> String {
         Ok(target) => format!("view {target}"),
         Err(why) => format!("{} {}", why.name(), request.target),
     };
-    let Request {
-        address,
-        status,
-        referrer,
-        agent,
-        ..
-    } = &request;
+    let Request { address, status, referrer, agent, .. } = &request;
     format!("{address} {at} {status} {view} [{referrer}] [{agent}]")
 }
 
 fn check(lines: &str, expect: Expect) {
-    let shown: Vec<String> = lines
-        .lines()
-        .map(|line| show(line.trim_start().as_bytes()))
-        .collect();
+    let shown: Vec<String> = lines.lines().map(|line| show(line.trim_start().as_bytes())).collect();
     expect.assert_eq(&shown.join("\n"));
 }
 

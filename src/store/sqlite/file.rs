@@ -47,29 +47,19 @@ fn attempt(file: &Path, steps: &[&str]) -> Result<Connection> {
             let text = format!("{} is locked by another program", file.display());
             Error::new(Kind::Unavailable, text)
         }
-        _ => Error::new(
-            Kind::Unusable,
-            format!("the store {} cannot be opened: {e}", file.display()),
-        ),
+        _ => Error::new(Kind::Unusable, format!("the store {} cannot be opened: {e}", file.display())),
     };
     let conn = connect(file).map_err(unusable)?;
     // Reading anything is what finds out whether this is a database at all.
-    conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
-        .map_err(unusable)?;
+    conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).map_err(unusable)?;
     schema::look(&conn, file, steps)?;
     if conn.is_readonly("main").map_err(unusable)? {
-        let text = format!(
-            "the store {} cannot be written: permission denied",
-            file.display()
-        );
+        let text = format!("the store {} cannot be written: permission denied", file.display());
         return Err(Error::new(Kind::Unusable, text));
     }
     // Takes effect only in a database that is still empty.
-    conn.pragma_update(None, "auto_vacuum", "INCREMENTAL")
-        .map_err(unusable)?;
-    let mode: String = conn
-        .query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
-        .map_err(unusable)?;
+    conn.pragma_update(None, "auto_vacuum", "INCREMENTAL").map_err(unusable)?;
+    let mode: String = conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(unusable)?;
     if mode != "wal" {
         let text = format!(
             "the file system of {} cannot hold the store: it lacks shared memory for a write-ahead log",
@@ -77,9 +67,7 @@ fn attempt(file: &Path, steps: &[&str]) -> Result<Connection> {
         );
         return Err(Error::new(Kind::Unusable, text));
     }
-    schema::prepare(&conn, file, steps, || {
-        connect(file).map_err(|e| failed("could not be opened", e))
-    })?;
+    schema::prepare(&conn, file, steps, || connect(file).map_err(|e| failed("could not be opened", e)))?;
     Ok(conn)
 }
 
@@ -107,18 +95,10 @@ fn create(file: &Path) -> io::Result<()> {
     if let Some(folder) = file.parent()
         && fs::symlink_metadata(folder).is_err_and(|e| e.kind() == io::ErrorKind::NotFound)
     {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         sync_folder(folder)?;
     }
-    match OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(file)
-    {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
         Ok(_) => sync_folder(file),
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(e) => Err(e),

@@ -25,15 +25,8 @@ struct Shared {
 impl Readers {
     /// Opens nothing yet: the first read does.
     pub(super) fn new(file: PathBuf, steps: Steps) -> Readers {
-        let shared = Shared {
-            file,
-            steps,
-            idle: Mutex::default(),
-        };
-        Readers {
-            permits: Arc::new(Semaphore::new(READERS)),
-            shared: Arc::new(shared),
-        }
+        let shared = Shared { file, steps, idle: Mutex::default() };
+        Readers { permits: Arc::new(Semaphore::new(READERS)), shared: Arc::new(shared) }
     }
 
     /// Runs `work` in a read transaction: all it reads is of one moment.

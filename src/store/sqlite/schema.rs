@@ -91,11 +91,7 @@ pub(super) fn look(conn: &Connection, file: &Path, steps: &[&str]) -> Result<Fou
     let read = |sql: &str| conn.query_row(sql, [], |row| row.get::<_, i64>(0));
     let header = || -> rusqlite::Result<(i64, i64, i64)> {
         let tables = read("SELECT count(*) FROM sqlite_schema")?;
-        Ok((
-            read("PRAGMA application_id")?,
-            read("PRAGMA user_version")?,
-            tables,
-        ))
+        Ok((read("PRAGMA application_id")?, read("PRAGMA user_version")?, tables))
     };
     let (application, version, tables) = header().map_err(|e| failed("could not be read", e))?;
     let known = steps.len() as i64;
@@ -111,10 +107,7 @@ pub(super) fn look(conn: &Connection, file: &Path, steps: &[&str]) -> Result<Fou
                 file.display()
             ),
         )),
-        _ => Err(Error::new(
-            Kind::Unusable,
-            format!("{} is a database of another program", file.display()),
-        )),
+        _ => Err(Error::new(Kind::Unusable, format!("{} is a database of another program", file.display()))),
     }
 }
 
@@ -142,10 +135,8 @@ pub(super) fn prepare(
         for step in steps.iter().skip(version) {
             conn.execute_batch(step).map_err(sql)?;
         }
-        conn.pragma_update(None, "application_id", APPLICATION)
-            .map_err(sql)?;
-        conn.pragma_update(None, "user_version", steps.len() as i64)
-            .map_err(sql)?;
+        conn.pragma_update(None, "application_id", APPLICATION).map_err(sql)?;
+        conn.pragma_update(None, "user_version", steps.len() as i64).map_err(sql)?;
         conn.execute_batch("COMMIT").map_err(sql)
     })();
     if done.is_err() && !conn.is_autocommit() {
@@ -169,20 +160,12 @@ fn copy(reader: &Connection, file: &Path, version: usize) -> Result<()> {
     part.push(".part");
     let part = PathBuf::from(part);
     let io = |e: std::io::Error| {
-        let text = format!(
-            "the copy before the upgrade could not be written to {}: {e}",
-            to.display()
-        );
+        let text = format!("the copy before the upgrade could not be written to {}: {e}", to.display());
         Error::new(Kind::Unusable, text)
     };
     let _ = fs::remove_file(&part);
     // SQLite fills an empty file, but would make a new one readable by everybody.
-    let empty = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&part)
-        .map_err(io)?;
+    let empty = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part).map_err(io)?;
     reader
         .execute("VACUUM INTO ?1", [part.to_string_lossy()])
         .map_err(|e| failed("could not be copied before the upgrade", e))?;
@@ -193,17 +176,13 @@ fn copy(reader: &Connection, file: &Path, version: usize) -> Result<()> {
 
 /// Refuses to go on with a store that another process has upgraded meanwhile.
 pub(super) fn still_ours(conn: &Connection, steps: usize) -> Result<()> {
-    let mut version = conn
-        .prepare_cached("PRAGMA user_version")
-        .map_err(|e| failed("could not be read", e))?;
-    let version: Option<i64> = version
-        .query_row([], |row| row.get(0))
-        .optional()
-        .map_err(|e| failed("could not be read", e))?;
+    let mut version =
+        conn.prepare_cached("PRAGMA user_version").map_err(|e| failed("could not be read", e))?;
+    let version: Option<i64> =
+        version.query_row([], |row| row.get(0)).optional().map_err(|e| failed("could not be read", e))?;
     if version == Some(steps as i64) {
         return Ok(());
     }
-    let text =
-        "the store was upgraded by a newer Passerby while this one ran: please start that one";
+    let text = "the store was upgraded by a newer Passerby while this one ran: please start that one";
     Err(Error::new(Kind::Unusable, text))
 }

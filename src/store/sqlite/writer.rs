@@ -41,13 +41,9 @@ impl Handle {
     pub(super) fn start(conn: Connection, file: PathBuf, steps: Steps) -> std::io::Result<Handle> {
         let (jobs, queue) = channel();
         let writer = Writer { conn, file, steps };
-        let thread = std::thread::Builder::new()
-            .name("store-writer".into())
-            .spawn(move || writer.run(&queue))?;
-        Ok(Handle {
-            jobs: Some(jobs),
-            thread: Mutex::new(Some(thread)),
-        })
+        let thread =
+            std::thread::Builder::new().name("store-writer".into()).spawn(move || writer.run(&queue))?;
+        Ok(Handle { jobs: Some(jobs), thread: Mutex::new(Some(thread)) })
     }
 
     pub(super) async fn append(&self, flush: Vec<u8>) -> Result<Position> {
@@ -240,10 +236,7 @@ impl Writer {
             self.conn.execute_batch("VACUUM")
         };
         let done = rebuild().map_err(|e| failed(WIPE, e));
-        let back = self
-            .conn
-            .pragma_update(None, "temp_store", "MEMORY")
-            .map_err(|e| failed(WIPE, e));
+        let back = self.conn.pragma_update(None, "temp_store", "MEMORY").map_err(|e| failed(WIPE, e));
         done.and(back)?;
         self.empty_log()
     }
@@ -252,17 +245,14 @@ impl Writer {
         if self.truncate().map_err(|e| failed(WIPE, e))? {
             return Ok(());
         }
-        let text =
-            "the store is being read elsewhere: what was deleted is still in the write-ahead log";
+        let text = "the store is being read elsewhere: what was deleted is still in the write-ahead log";
         Err(Error::new(Kind::Unavailable, text))
     }
 
     /// Moves the write-ahead log into the database and empties it; false if readers were in the way.
     fn truncate(&self) -> rusqlite::Result<bool> {
         let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
-        self.conn
-            .query_row(sql, [], |row| row.get::<_, i64>(0))
-            .map(|busy| busy == 0)
+        self.conn.query_row(sql, [], |row| row.get::<_, i64>(0)).map(|busy| busy == 0)
     }
 
     /// At the end: the log is emptied if nobody is in the way. Whoever still reads keeps it, and all is well too.
@@ -271,9 +261,7 @@ impl Writer {
             self.conn.busy_timeout(Duration::from_millis(500))?;
             self.truncate()
         };
-        tidy()
-            .map(|_| ())
-            .map_err(|e| failed("could not be closed tidily", e))
+        tidy().map(|_| ()).map_err(|e| failed("could not be closed tidily", e))
     }
 }
 

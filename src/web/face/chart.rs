@@ -57,22 +57,14 @@ struct Run {
 
 impl Run {
     fn points(&self) -> String {
-        let places: Vec<String> = self
-            .places
-            .iter()
-            .map(|(x, y)| format!("{} {}", tenth(*x), tenth(*y)))
-            .collect();
+        let places: Vec<String> =
+            self.places.iter().map(|(x, y)| format!("{} {}", tenth(*x), tenth(*y))).collect();
         places.join(" ")
     }
 
     fn area(&self) -> String {
         let (first, last) = (self.places[0].0, self.places[self.places.len() - 1].0);
-        format!(
-            "{} 1000 {} {} 1000",
-            tenth(first),
-            self.points(),
-            tenth(last)
-        )
+        format!("{} 1000 {} {} 1000", tenth(first), self.points(), tenth(last))
     }
 }
 
@@ -97,10 +89,7 @@ fn runs(values: &[(Option<f64>, bool)], scale: &Scale) -> Vec<Run> {
             let dotted = was_partial || *partial;
             match runs.last_mut() {
                 Some(run) if open && run.partial == dotted => run.places.push(here),
-                _ => runs.push(Run {
-                    partial: dotted,
-                    places: vec![before, here],
-                }),
+                _ => runs.push(Run { partial: dotted, places: vec![before, here] }),
             }
             open = true;
         }
@@ -111,13 +100,8 @@ fn runs(values: &[(Option<f64>, bool)], scale: &Scale) -> Vec<Run> {
 
 /// Points that no line reaches: alone between gaps.
 fn lonely(values: &[Option<f64>]) -> Vec<usize> {
-    let known = |i: Option<usize>| {
-        i.and_then(|i| values.get(i))
-            .is_some_and(|value| value.is_some())
-    };
-    (0..values.len())
-        .filter(|&i| known(Some(i)) && !known(i.checked_sub(1)) && !known(Some(i + 1)))
-        .collect()
+    let known = |i: Option<usize>| i.and_then(|i| values.get(i)).is_some_and(|value| value.is_some());
+    (0..values.len()).filter(|&i| known(Some(i)) && !known(i.checked_sub(1)) && !known(Some(i + 1))).collect()
 }
 
 /// Weekends as (left, width), per cent: half a step to both sides, neighbours joined.
@@ -129,10 +113,7 @@ fn weekends(points: &[Point]) -> Vec<(f64, f64)> {
     let half = 50.0 / (n - 1) as f64;
     let mut bands: Vec<(f64, f64)> = Vec::new();
     for (i, _) in points.iter().enumerate().filter(|(_, point)| point.weekend) {
-        let (left, right) = (
-            (scale::x(i, n) - half).max(0.0),
-            (scale::x(i, n) + half).min(100.0),
-        );
+        let (left, right) = ((scale::x(i, n) - half).max(0.0), (scale::x(i, n) + half).min(100.0));
         match bands.last_mut() {
             Some(band) if band.0 + band.1 + 0.01 >= left => band.1 = right - band.0,
             _ => bands.push((left, right - left)),
@@ -145,21 +126,12 @@ impl Chart {
     pub fn render(&self) -> Markup {
         let n = self.points.len();
         let values: Vec<Option<f64>> = self.points.iter().map(|point| point.value).collect();
-        let earlier: Vec<(Option<f64>, bool)> = self
-            .points
-            .iter()
-            .map(|point| (point.before, false))
-            .collect();
-        let all = values
-            .iter()
-            .chain(earlier.iter().map(|(value, _)| value))
-            .flatten();
+        let earlier: Vec<(Option<f64>, bool)> =
+            self.points.iter().map(|point| (point.before, false)).collect();
+        let all = values.iter().chain(earlier.iter().map(|(value, _)| value)).flatten();
         let scale = Scale::new(all.fold(0.0, |max, value| value.max(max)), self.unit);
-        let line: Vec<(Option<f64>, bool)> = self
-            .points
-            .iter()
-            .map(|point| (point.value, point.partial))
-            .collect();
+        let line: Vec<(Option<f64>, bool)> =
+            self.points.iter().map(|point| (point.value, point.partial)).collect();
         let line = runs(&line, &scale);
         let ys: Vec<String> = values
             .iter()
@@ -167,11 +139,8 @@ impl Chart {
             .collect();
         let percent = |value: f64| format!("{}%", scale::short(value));
         let peak = self.peak();
-        let open = self
-            .points
-            .iter()
-            .rposition(|point| point.value.is_some())
-            .filter(|&i| self.points[i].partial);
+        let open =
+            self.points.iter().rposition(|point| point.value.is_some()).filter(|&i| self.points[i].partial);
         html! {
             figure.chart #chart data-live aria-label=(self.title) {
                 div.chart-head {
@@ -236,38 +205,23 @@ impl Chart {
 
     /// The largest value, if it is finished and alone, and naming it says something.
     fn peak(&self) -> Option<usize> {
-        let whole = self
-            .points
-            .iter()
-            .enumerate()
-            .filter(|(_, point)| !point.partial);
-        let known: Vec<(usize, f64)> = whole
-            .filter_map(|(i, point)| Some((i, point.value?)))
-            .collect();
+        let whole = self.points.iter().enumerate().filter(|(_, point)| !point.partial);
+        let known: Vec<(usize, f64)> = whole.filter_map(|(i, point)| Some((i, point.value?))).collect();
         if known.len() < 4 || self.unit != Unit::Count {
             return None;
         }
-        let max = known
-            .iter()
-            .copied()
-            .max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)))?;
+        let max = known.iter().copied().max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)))?;
         let others = self.points.iter().enumerate();
-        let others = others
-            .filter(|(i, _)| *i != max.0)
-            .filter_map(|(_, point)| point.value)
-            .fold(0.0, f64::max);
+        let others =
+            others.filter(|(i, _)| *i != max.0).filter_map(|(_, point)| point.value).fold(0.0, f64::max);
         (max.1 > 0.0 && max.1 > others).then_some(max.0)
     }
 
     /// Labels under the plot; on a phone every other one stays.
     fn axis(&self) -> Markup {
         let n = self.points.len();
-        let labels: Vec<(usize, &String)> = self
-            .points
-            .iter()
-            .enumerate()
-            .filter_map(|(i, point)| Some((i, point.axis.as_ref()?)))
-            .collect();
+        let labels: Vec<(usize, &String)> =
+            self.points.iter().enumerate().filter_map(|(i, point)| Some((i, point.axis.as_ref()?))).collect();
         html! {
             @for (nth, (i, label)) in labels.iter().enumerate() {
                 @let anchor = if n > 1 && i * 25 < n { "start" } else if n > 1 && *i == n - 1 { "end" } else { "middle" };
@@ -277,8 +231,7 @@ impl Chart {
     }
 
     fn table(&self) -> Markup {
-        let text =
-            |value: Option<f64>| value.map_or("–".to_string(), |value| self.unit.text(value));
+        let text = |value: Option<f64>| value.map_or("–".to_string(), |value| self.unit.text(value));
         let name = self.title.split(" by ").next().unwrap_or(&self.title);
         html! {
             table {
@@ -336,26 +289,17 @@ mod tests {
 
     fn drawn(values: &str) -> String {
         let chart = chart(values);
-        let line: Vec<(Option<f64>, bool)> =
-            chart.points.iter().map(|p| (p.value, p.partial)).collect();
+        let line: Vec<(Option<f64>, bool)> = chart.points.iter().map(|p| (p.value, p.partial)).collect();
         let values: Vec<Option<f64>> = chart.points.iter().map(|p| p.value).collect();
         let mut text = String::new();
         for run in runs(&line, &Scale::new(6.0, Unit::Count)) {
-            text += &format!(
-                "{} {}\n",
-                if run.partial { "dotted" } else { "whole " },
-                run.points()
-            );
+            text += &format!("{} {}\n", if run.partial { "dotted" } else { "whole " }, run.points());
         }
         for i in lonely(&values) {
             text += &format!("dot    at {i}\n");
         }
         for (left, width) in weekends(&chart.points) {
-            text += &format!(
-                "shade  {} wide {}\n",
-                scale::short(left),
-                scale::short(width)
-            );
+            text += &format!("shade  {} wide {}\n", scale::short(left), scale::short(width));
         }
         if let Some(i) = chart.peak() {
             text += &format!("peak   at {i}\n");

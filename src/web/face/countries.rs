@@ -72,9 +72,6 @@ mod tests {
     #[test]
     fn codes_are_sorted_and_named() {
         assert!(NAMES.windows(2).all(|pair| pair[0].0 < pair[1].0));
-        assert_eq!(
-            (name("DE"), name("CI"), name("T1"), name("")),
-            ("Germany", "Côte d’Ivoire", "T1", "")
-        );
+        assert_eq!((name("DE"), name("CI"), name("T1"), name("")), ("Germany", "Côte d’Ivoire", "T1", ""));
     }
 }

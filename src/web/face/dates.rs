@@ -4,9 +4,8 @@ use passerby_engine::event::Day;
 use passerby_engine::time;
 use std::ops::RangeInclusive;
 
-const MONTHS: [&str; 12] = [
-    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-];
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 const LONG_MONTHS: [&str; 12] = [
     "January",
     "February",
@@ -22,15 +21,8 @@ const LONG_MONTHS: [&str; 12] = [
     "December",
 ];
 const WEEKDAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
-pub const LONG_WEEKDAYS: [&str; 7] = [
-    "Monday",
-    "Tuesday",
-    "Wednesday",
-    "Thursday",
-    "Friday",
-    "Saturday",
-    "Sunday",
-];
+pub const LONG_WEEKDAYS: [&str; 7] =
+    ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
 /// 0 for Monday to 6 for Sunday. (1970-01-01 was a Thursday.)
 pub fn weekday(day: Day) -> usize {
@@ -66,11 +58,7 @@ pub fn whole(day: Day) -> String {
 /// `Nov`, or `Jan 2027` for the month that opens a year.
 pub fn month_brief((year, month): (i16, i8)) -> String {
     let name = MONTHS[(month - 1).clamp(0, 11) as usize];
-    if month == 1 {
-        format!("{name} {year}")
-    } else {
-        name.to_string()
-    }
+    if month == 1 { format!("{name} {year}") } else { name.to_string() }
 }
 
 /// `November 2026`.

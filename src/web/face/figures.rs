@@ -84,10 +84,6 @@ mod tests {
             <span class="delta"> </span>
             </a>
             </nav>"#]]
-        .assert_eq(
-            &render(&[duration, millions])
-                .into_string()
-                .replace("><", ">\n<"),
-        );
+        .assert_eq(&render(&[duration, millions]).into_string().replace("><", ">\n<"));
     }
 }

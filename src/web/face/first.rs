@@ -19,10 +19,7 @@ pub struct First {
 impl First {
     /// The line to paste into every page.
     pub fn snippet(&self) -> String {
-        format!(
-            r#"<script defer src="{}/p.js" data-site="{}"></script>"#,
-            self.origin, self.domain
-        )
+        format!(r#"<script defer src="{}/p.js" data-site="{}"></script>"#, self.origin, self.domain)
     }
 
     pub fn render(&self) -> Markup {

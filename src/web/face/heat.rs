@@ -15,21 +15,14 @@ pub struct Heat {
 
 /// The step of a cell, 0 for none and 1 to 5: a fifth of the busiest hour each.
 fn step(n: i64, most: i64) -> i64 {
-    if n <= 0 || most <= 0 {
-        0
-    } else {
-        ((n * 5 + most - 1) / most).clamp(1, 5)
-    }
+    if n <= 0 || most <= 0 { 0 } else { ((n * 5 + most - 1) / most).clamp(1, 5) }
 }
 
 const NAMES: [&str; 6] = ["m0", "m1", "m2", "m3", "m4", "m5"];
 
 pub fn render(heat: &Heat) -> Markup {
     let cells = || (0..7).flat_map(|weekday| (0..24).map(move |hour| (weekday, hour)));
-    let most = cells()
-        .map(|(weekday, hour)| heat.cells[weekday][hour])
-        .max()
-        .unwrap_or(0);
+    let most = cells().map(|(weekday, hour)| heat.cells[weekday][hour]).max().unwrap_or(0);
     let busiest = cells().find(|&(weekday, hour)| most > 0 && heat.cells[weekday][hour] == most);
     let percent = |n: f64| format!("{}%", super::scale::short(n));
     html! {

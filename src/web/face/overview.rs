@@ -29,10 +29,7 @@ pub enum Content {
         small: Vec<Panel>,
     },
     /// Nothing in these days: in words which, and where there is something.
-    Nothing {
-        days: String,
-        elsewhere: Option<(String, String)>,
-    },
+    Nothing { days: String, elsewhere: Option<(String, String)> },
 }
 
 impl Overview {

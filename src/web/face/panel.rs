@@ -160,14 +160,8 @@ mod tests {
             href: format!("/example.com?sources={key}"),
             heading: "Source",
             columns: vec![
-                Column {
-                    name: "Visitors",
-                    wide_only: false,
-                },
-                Column {
-                    name: "Change",
-                    wide_only: true,
-                },
+                Column { name: "Visitors", wide_only: false },
+                Column { name: "Change", wide_only: true },
             ],
             rows,
             empty: "Nothing yet.",
@@ -177,10 +171,7 @@ mod tests {
             label: "</span><script>\"'&".into(),
             soft: false,
             bar: 1.0 / 3.0,
-            cells: vec![
-                Cell::Main("1,204".into()),
-                Cell::Change(Change::Down("3%".into())),
-            ],
+            cells: vec![Cell::Main("1,204".into()), Cell::Change(Change::Down("3%".into()))],
         };
         let panel = Panel {
             id: "sources",
@@ -244,26 +235,11 @@ mod tests {
     #[test]
     fn a_change_is_coloured_by_whether_it_is_good() {
         let up = Change::Up("19×".into());
-        check(
-            change_mark(&up, false),
-            expect![[r#"<span class="good">▲ 19×</span>"#]],
-        );
-        check(
-            change_mark(&up, true),
-            expect![[r#"<span class="bad">▲ 19×</span>"#]],
-        );
-        check(
-            change_mark(&Change::Down("2%".into()), true),
-            expect![[r#"<span class="good">▼ 2%</span>"#]],
-        );
-        check(
-            change_mark(&Change::Same, true),
-            expect![[r#"<span class="soft">0%</span>"#]],
-        );
-        check(
-            change_mark(&Change::New, false),
-            expect![[r#"<span class="soft">new</span>"#]],
-        );
+        check(change_mark(&up, false), expect![[r#"<span class="good">▲ 19×</span>"#]]);
+        check(change_mark(&up, true), expect![[r#"<span class="bad">▲ 19×</span>"#]]);
+        check(change_mark(&Change::Down("2%".into()), true), expect![[r#"<span class="good">▼ 2%</span>"#]]);
+        check(change_mark(&Change::Same, true), expect![[r#"<span class="soft">0%</span>"#]]);
+        check(change_mark(&Change::New, false), expect![[r#"<span class="soft">new</span>"#]]);
         check(change_mark(&Change::Unknown, false), expect![""]);
     }
 }

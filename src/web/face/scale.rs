@@ -14,8 +14,8 @@ pub struct Scale {
 
 const ROUND: [f64; 9] = [1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0];
 const SECONDS: [f64; 17] = [
-    1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 30.0, 60.0, 120.0, 180.0, 300.0, 600.0, 900.0, 1200.0, 1800.0,
-    3600.0, 7200.0,
+    1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 30.0, 60.0, 120.0, 180.0, 300.0, 600.0, 900.0, 1200.0, 1800.0, 3600.0,
+    7200.0,
 ];
 
 impl Scale {
@@ -24,22 +24,14 @@ impl Scale {
         let max = if max.is_finite() { max.max(0.0) } else { 0.0 };
         let step = match unit {
             Unit::Percent if max > 75.0 => {
-                return Scale {
-                    top: 100.0,
-                    ticks: vec![25.0, 50.0, 75.0, 100.0],
-                };
+                return Scale { top: 100.0, ticks: vec![25.0, 50.0, 75.0, 100.0] };
             }
-            Unit::Percent => [1.0, 2.0, 5.0, 10.0, 20.0, 25.0]
-                .into_iter()
-                .find(|step| step * 3.0 >= max),
+            Unit::Percent => [1.0, 2.0, 5.0, 10.0, 20.0, 25.0].into_iter().find(|step| step * 3.0 >= max),
             Unit::Seconds => SECONDS.into_iter().find(|step| step * 3.0 >= max),
             Unit::Count | Unit::Ratio => None,
         };
         let step = step.unwrap_or_else(|| round_step(max / 3.0, unit == Unit::Count));
-        Scale {
-            top: step * 3.0,
-            ticks: vec![step, step * 2.0, step * 3.0],
-        }
+        Scale { top: step * 3.0, ticks: vec![step, step * 2.0, step * 3.0] }
     }
 
     /// How far below the top a value lies, per cent.
@@ -66,22 +58,14 @@ fn round_step(x: f64, whole: bool) -> f64 {
 
 /// Where the i-th of n points lies, per cent from the left; a single one stands in the middle.
 pub fn x(i: usize, n: usize) -> f64 {
-    if n < 2 {
-        50.0
-    } else {
-        i as f64 / (n - 1) as f64 * 100.0
-    }
+    if n < 2 { 50.0 } else { i as f64 / (n - 1) as f64 * 100.0 }
 }
 
 /// A coordinate with at most two decimals and no trailing zeros: what goes into an attribute.
 pub fn short(value: f64) -> String {
     let text = format!("{value:.2}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
-    if text == "-0" {
-        "0".to_string()
-    } else {
-        text.to_string()
-    }
+    if text == "-0" { "0".to_string() } else { text.to_string() }
 }
 
 #[cfg(test)]
@@ -119,14 +103,8 @@ mod tests {
     #[test]
     fn places_are_per_cent() {
         let scale = Scale::new(6.0, Unit::Count);
-        assert_eq!(
-            (scale.y(0.0), scale.y(3.0), scale.y(6.0), scale.y(99.0)),
-            (100.0, 50.0, 0.0, 0.0)
-        );
-        assert_eq!(
-            (x(0, 1), x(0, 3), x(1, 3), x(2, 3)),
-            (50.0, 0.0, 50.0, 100.0)
-        );
+        assert_eq!((scale.y(0.0), scale.y(3.0), scale.y(6.0), scale.y(99.0)), (100.0, 50.0, 0.0, 0.0));
+        assert_eq!((x(0, 1), x(0, 3), x(1, 3), x(2, 3)), (50.0, 0.0, 50.0, 100.0));
         assert_eq!(
             (short(33.333), short(50.0), short(0.1), short(-0.001)),
             ("33.33".into(), "50".into(), "0.1".into(), "0".into())

@@ -91,10 +91,7 @@ impl SiteRow {
 fn curve(values: Option<&[i64]>) -> Markup {
     let values = values.unwrap_or_default();
     let n = values.len();
-    let scale = Scale {
-        top: values.iter().copied().max().unwrap_or(0).max(1) as f64,
-        ticks: Vec::new(),
-    };
+    let scale = Scale { top: values.iter().copied().max().unwrap_or(0).max(1) as f64, ticks: Vec::new() };
     let place = |i: usize| {
         format!(
             "{} {}",

@@ -55,9 +55,5 @@ pub fn foreign() -> Markup {
 
 /// A request that makes no sense.
 pub fn refused() -> Markup {
-    render(
-        "That did not work",
-        "The request could not be understood.",
-        Some(("/", "To the sites")),
-    )
+    render("That did not work", "The request could not be understood.", Some(("/", "To the sites")))
 }

@@ -28,12 +28,7 @@ pub fn full(n: i64) -> String {
 
 /// A count for an axis: `500`, `1.5k`, `20k`, `3M`.
 pub fn short(n: f64) -> String {
-    let trim = |x: f64| {
-        format!("{x:.2}")
-            .trim_end_matches('0')
-            .trim_end_matches('.')
-            .to_string()
-    };
+    let trim = |x: f64| format!("{x:.2}").trim_end_matches('0').trim_end_matches('.').to_string();
     match n.abs() {
         x if x < 1e3 => trim(n),
         x if x < 1e6 => format!("{}k", trim(n / 1e3)),
@@ -71,10 +66,7 @@ pub fn duration(seconds: i64) -> Vec<(String, &'static str)> {
     match s {
         0..60 => vec![(s.to_string(), "s")],
         60..3600 => vec![((s / 60).to_string(), "m"), (format!("{:02}", s % 60), "s")],
-        _ => vec![
-            (count(s / 3600), "h"),
-            (format!("{:02}", s % 3600 / 60), "m"),
-        ],
+        _ => vec![(count(s / 3600), "h"), (format!("{:02}", s % 3600 / 60), "m")],
     }
 }
 
@@ -121,13 +113,8 @@ impl Unit {
             Unit::Seconds => {
                 let parts = duration(x.round() as i64);
                 let zero = |n: &str| n.chars().all(|c| c == '0');
-                let keep = parts
-                    .iter()
-                    .enumerate()
-                    .filter(|(i, (n, _))| *i == 0 || !zero(n));
-                keep.map(|(_, (n, unit))| format!("{n}{unit}"))
-                    .collect::<Vec<_>>()
-                    .join(" ")
+                let keep = parts.iter().enumerate().filter(|(i, (n, _))| *i == 0 || !zero(n));
+                keep.map(|(_, (n, unit))| format!("{n}{unit}")).collect::<Vec<_>>().join(" ")
             }
         }
     }

@@ -20,13 +20,7 @@ pub(super) fn shown() -> impl Iterator<Item = &'static List> {
 pub fn questions(scene: &Scene, window: &Window) -> Vec<Query> {
     let zone = scene.zone;
     let top = |list: &List, days: &RangeInclusive<Day>| {
-        Query::top(
-            Dimension::Value(list.dim),
-            Metric::Visitors,
-            MAX_ROWS,
-            days.clone(),
-            zone,
-        )
+        Query::top(Dimension::Value(list.dim), Metric::Visitors, MAX_ROWS, days.clone(), zone)
     };
     let mut queries = vec![
         Query::totals(window.days.clone(), zone),
@@ -73,29 +67,19 @@ pub(super) struct Answers {
 }
 
 pub(super) fn totals(report: Option<Report>) -> Counts {
-    report
-        .and_then(|report| report.rows.first().map(|row| row.counts))
-        .unwrap_or_default()
+    report.and_then(|report| report.rows.first().map(|row| row.counts)).unwrap_or_default()
 }
 
 impl Answers {
     pub(super) fn new(window: &Window, reports: Vec<Report>) -> Answers {
         let mut reports = reports.into_iter();
         let mut next = || reports.next();
-        let empty = || Report {
-            rows: Vec::new(),
-            total_rows: 0,
-            time_labels: Vec::new(),
-        };
+        let empty = || Report { rows: Vec::new(), total_rows: 0, time_labels: Vec::new() };
         let total = totals(next());
         let series = next().map_or(Vec::new(), |report| report.series());
         let dropped = next().unwrap_or_else(empty);
         let lists = shown().map(|_| next().unwrap_or_else(empty)).collect();
-        let hours = if window::length(&window.days) <= HEAT_DAYS {
-            next()
-        } else {
-            None
-        };
+        let hours = if window::length(&window.days) <= HEAT_DAYS { next() } else { None };
         let (mut before_series, mut before_totals) = (Vec::new(), Counts::default());
         if window.before.is_some() {
             before_series = next().map_or(Vec::new(), |report| report.series());
@@ -104,9 +88,8 @@ impl Answers {
         let (mut pair, mut list_pairs) = (None, Vec::new());
         if window.pair().is_some() {
             pair = Some((totals(next()), totals(next())));
-            list_pairs = shown()
-                .map(|_| (next().unwrap_or_else(empty), next().unwrap_or_else(empty)))
-                .collect();
+            list_pairs =
+                shown().map(|_| (next().unwrap_or_else(empty), next().unwrap_or_else(empty))).collect();
         }
         let lede = reports.collect();
         Answers {

@@ -23,16 +23,9 @@ pub(super) fn chart(scene: &Scene, window: &Window, answers: &Answers) -> Chart 
         .iter()
         .enumerate()
         .filter_map(|(i, (label, counts))| {
-            let before = answers
-                .before_series
-                .get(i)
-                .filter(|_| compare)
-                .map(|(_, counts)| counts);
-            let earlier = answers
-                .before_series
-                .get(i)
-                .and_then(|(label, _)| day_of(label))
-                .unwrap_or(Day(i32::MIN));
+            let before = answers.before_series.get(i).filter(|_| compare).map(|(_, counts)| counts);
+            let earlier =
+                answers.before_series.get(i).and_then(|(label, _)| day_of(label)).unwrap_or(Day(i32::MIN));
             point(scene, window, label, counts, before, earlier)
         })
         .collect();
@@ -45,10 +38,7 @@ pub(super) fn chart(scene: &Scene, window: &Window, answers: &Answers) -> Chart 
     };
     let chosen = |interval: Interval| {
         let by = (interval != query::interval(&window.days)).then_some(interval);
-        scene.href(&View {
-            by,
-            ..scene.view.clone()
-        })
+        scene.href(&View { by, ..scene.view.clone() })
     };
     let name = |interval: Interval| match interval {
         Interval::Hour => "Hours",
@@ -62,11 +52,7 @@ pub(super) fn chart(scene: &Scene, window: &Window, answers: &Answers) -> Chart 
             Unit::Count => format!("{} {}", metric.label(), steps.1),
             _ => format!("{} by {}", metric.label(), steps.0),
         },
-        before: window
-            .before
-            .as_ref()
-            .filter(|_| compare)
-            .map(|before| before_name(window, before)),
+        before: window.before.as_ref().filter(|_| compare).map(|before| before_name(window, before)),
         unit: unit(metric),
         inverted: metric == Metric::BounceRate,
         step: steps.2,
@@ -87,11 +73,7 @@ pub(super) fn before_name(window: &Window, before: &RangeInclusive<Day>) -> Stri
         _ if moved == 7 => "The week before".to_string(),
         _ if moved % 7 == 0 => format!("{} weeks before", moved / 7),
         n if moved == n => format!("{n} days before"),
-        _ => format!(
-            "{} – {}",
-            dates::brief(*before.start()),
-            dates::brief(*before.end())
-        ),
+        _ => format!("{} – {}", dates::brief(*before.start()), dates::brief(*before.end())),
     }
 }
 
@@ -105,10 +87,8 @@ pub(super) fn point(
 ) -> Option<Point> {
     let metric = scene.view.metric;
     let day = day_of(label)?;
-    let (first, last) = (
-        day.max(*window.days.start()),
-        step_end(window.interval, day).min(*window.days.end()),
-    );
+    let (first, last) =
+        (day.max(*window.days.start()), step_end(window.interval, day).min(*window.days.end()));
     let hour = hour_of(label).filter(|_| window.interval == Interval::Hour);
     let (to_come, open) = match hour {
         Some(hour) => (
@@ -117,14 +97,12 @@ pub(super) fn point(
         ),
         None => (first > window.today, (first..=last).contains(&window.today)),
     };
-    let cut = hour.is_none()
-        && (first > step_start(window.interval, day) || last < step_end(window.interval, day));
+    let cut =
+        hour.is_none() && (first > step_start(window.interval, day) || last < step_end(window.interval, day));
     let begun = scene.bounds.is_none_or(|(began, _)| last >= began);
     let now = value(metric, counts).filter(|_| !to_come && begun);
     let counting = scene.bounds.is_none_or(|(began, _)| earlier >= began);
-    let before = before
-        .filter(|_| counting)
-        .and_then(|before| value(metric, before));
+    let before = before.filter(|_| counting).and_then(|before| value(metric, before));
     let partial = open || cut;
     Some(Point {
         label: match (hour, window.interval) {
@@ -157,26 +135,17 @@ pub(super) fn axis(window: &Window, points: &mut [Point], series: &[(Text, Count
     let mut labels: Vec<(usize, String)> = Vec::new();
     for (i, day) in days.iter().enumerate().take(n) {
         let Some(day) = *day else { continue };
-        let hour = series
-            .get(i)
-            .and_then(|(label, _)| hour_of(label))
-            .unwrap_or(0);
+        let hour = series.get(i).and_then(|(label, _)| hour_of(label)).unwrap_or(0);
         let label = match window.interval {
             Interval::Hour if n <= 26 => (hour % 3 == 0).then(|| format!("{hour:02}:00")),
             Interval::Hour => (hour == 0).then(|| dates::with_weekday(day)),
             Interval::Day if n <= 10 => Some(dates::with_weekday(day)),
             Interval::Day if n <= 100 => (dates::weekday(day) == 0).then(|| dates::brief(day)),
-            Interval::Day => {
-                (time::date(day).day() == 1).then(|| dates::month_brief(dates::month_of(day)))
-            }
+            Interval::Day => (time::date(day).day() == 1).then(|| dates::month_brief(dates::month_of(day))),
             Interval::Week if n <= 20 => Some(dates::brief(day)),
-            Interval::Week => {
-                (time::date(day).day() <= 7).then(|| dates::month_brief(dates::month_of(day)))
-            }
+            Interval::Week => (time::date(day).day() <= 7).then(|| dates::month_brief(dates::month_of(day))),
             Interval::Month if n <= 18 => Some(dates::month_brief(dates::month_of(day))),
-            Interval::Month => {
-                (dates::month_of(day).1 == 1).then(|| time::date(day).year().to_string())
-            }
+            Interval::Month => (dates::month_of(day).1 == 1).then(|| time::date(day).year().to_string()),
         };
         let label = label.filter(|label| labels.last().is_none_or(|(_, last)| last != label));
         labels.extend(label.map(|label| (i, label)));
@@ -204,36 +173,22 @@ pub(super) fn axis(window: &Window, points: &mut [Point], series: &[(Text, Count
 pub(super) fn notes(scene: &Scene, window: &Window, answers: &Answers) -> Vec<String> {
     let mut notes = Vec::new();
     if let Compared::WithoutToday(these, _) = &window.compared
-        && answers
-            .pair
-            .as_ref()
-            .is_some_and(|(_, before)| anything(before))
+        && answers.pair.as_ref().is_some_and(|(_, before)| anything(before))
     {
         let days = words::many(i64::from(window::length(these)), "whole day", "whole days");
-        notes.push(format!(
-            "Changes leave today out: {days} against as many before."
-        ));
+        notes.push(format!("Changes leave today out: {days} against as many before."));
     }
-    if matches!(window.compared, Compared::Hours(hours) if hours > 0)
-        && anything(&answers.before_totals)
-    {
+    if matches!(window.compared, Compared::Hours(hours) if hours > 0) && anything(&answers.before_totals) {
         notes.push("Changes compare whole hours with the same hours yesterday; visitors of hours do not add up, so theirs is left out.".to_string());
     }
     if window::length(&window.days) > 1 {
         notes.push(
-            "Visitors are counted afresh each day: someone who returns tomorrow counts again."
-                .to_string(),
+            "Visitors are counted afresh each day: someone who returns tomorrow counts again.".to_string(),
         );
     }
     if answers.totals.loose > 0 {
-        let views = words::many(
-            answers.totals.loose,
-            "page view belongs",
-            "page views belong",
-        );
-        notes.push(format!(
-            "{views} to no visit: the browser asked not to be followed."
-        ));
+        let views = words::many(answers.totals.loose, "page view belongs", "page views belong");
+        notes.push(format!("{views} to no visit: the browser asked not to be followed."));
     }
     if scene.view.metric == Metric::Visitors
         && window.interval == Interval::Hour

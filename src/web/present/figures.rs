@@ -53,52 +53,32 @@ pub(super) fn figures(scene: &Scene, window: &Window, answers: &Answers) -> Vec<
 }
 
 /// A headline figure's change, and against what.
-pub(super) fn figure_change(
-    metric: Metric,
-    window: &Window,
-    answers: &Answers,
-) -> (Change, Option<String>) {
+pub(super) fn figure_change(metric: Metric, window: &Window, answers: &Answers) -> (Change, Option<String>) {
     let unknown = (Change::Unknown, None);
-    let changed = |now: &Counts, before: &Counts| match (value(metric, now), value(metric, before))
-    {
-        (Some(now), Some(before)) if before > 0.0 || now > 0.0 => {
-            Some((words::change(now, before), before))
-        }
+    let changed = |now: &Counts, before: &Counts| match (value(metric, now), value(metric, before)) {
+        (Some(now), Some(before)) if before > 0.0 || now > 0.0 => Some((words::change(now, before), before)),
         _ => None,
     };
     match &window.compared {
         _ if !anything(&answers.before_totals) => unknown,
         Compared::No => unknown,
         Compared::Whole | Compared::WithoutToday(..) => {
-            let Some((now, before)) = answers.pair.as_ref().filter(|(_, before)| anything(before))
-            else {
+            let Some((now, before)) = answers.pair.as_ref().filter(|(_, before)| anything(before)) else {
                 return unknown;
             };
             let whole = window.compared == Compared::Whole;
             changed(now, before).map_or(unknown, |(change, before)| {
-                (
-                    change,
-                    whole.then(|| format!("from {}", unit(metric).text(before))),
-                )
+                (change, whole.then(|| format!("from {}", unit(metric).text(before))))
             })
         }
         // Somebody who comes in two hours is one visitor of the day: hours do not add up to it.
-        Compared::Hours(_) if metric == Metric::Visitors => (
-            Change::Unknown,
-            Some(format!(
-                "{} all yesterday",
-                words::count(answers.before_totals.visitors)
-            )),
-        ),
+        Compared::Hours(_) if metric == Metric::Visitors => {
+            (Change::Unknown, Some(format!("{} all yesterday", words::count(answers.before_totals.visitors))))
+        }
         Compared::Hours(0) => unknown,
         Compared::Hours(hours) => {
-            let (now, before) = (
-                up_to(&answers.series, *hours),
-                up_to(&answers.before_series, *hours),
-            );
-            changed(&now, &before).map_or(unknown, |(change, _)| {
-                (change, Some(format!("by {hours:02}:00")))
-            })
+            let (now, before) = (up_to(&answers.series, *hours), up_to(&answers.before_series, *hours));
+            changed(&now, &before).map_or(unknown, |(change, _)| (change, Some(format!("by {hours:02}:00"))))
         }
     }
 }
@@ -106,10 +86,7 @@ pub(super) fn figure_change(
 /// The sum of the hours before one.
 pub(super) fn up_to(series: &[(Text, Counts)], hour: usize) -> Counts {
     let mut sum = Counts::default();
-    for (_, counts) in series
-        .iter()
-        .filter(|(label, _)| hour_of(label).is_some_and(|of| of < hour))
-    {
+    for (_, counts) in series.iter().filter(|(label, _)| hour_of(label).is_some_and(|of| of < hour)) {
         sum += *counts;
     }
     sum

@@ -21,9 +21,5 @@ pub(super) fn heat(scene: &Scene, window: &Window, hours: &Report) -> Option<Hea
             *cell = cell.saturating_add(counts.pageviews);
         }
     }
-    cells.iter().flatten().any(|n| *n > 0).then_some(Heat {
-        cells,
-        one: "page view",
-        many: "page views",
-    })
+    cells.iter().flatten().any(|n| *n > 0).then_some(Heat { cells, one: "page view", many: "page views" })
 }

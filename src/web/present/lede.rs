@@ -43,15 +43,11 @@ pub(super) fn questions(scene: &Scene, window: &Window) -> Vec<Query> {
     let month = Day(day.0 - 7 * WEEKS as i32)..=day;
     let mut queries = vec![Query::series(Interval::Day, month, scene.zone)];
     for dim in [Dim::Source, Dim::Page] {
-        queries.extend(days(day).map(|day| {
-            Query::top(
-                Dimension::Value(dim),
-                Metric::Visitors,
-                MAX_ROWS,
-                day..=day,
-                scene.zone,
-            )
-        }));
+        queries.extend(
+            days(day).map(|day| {
+                Query::top(Dimension::Value(dim), Metric::Visitors, MAX_ROWS, day..=day, scene.zone)
+            }),
+        );
     }
     queries
 }
@@ -83,11 +79,7 @@ pub(super) fn lede(scene: &Scene, window: &Window, reports: &[Report]) -> Option
         _ => Against::Usual,
     };
     Some(Lede {
-        people: if now == 0 {
-            "nobody".to_string()
-        } else {
-            words::many(now, "person", "people")
-        },
+        people: if now == 0 { "nobody".to_string() } else { words::many(now, "person", "people") },
         weekday: dates::LONG_WEEKDAYS[dates::weekday(day)],
         against,
     })
@@ -123,23 +115,15 @@ fn largest(difference: i64, days: &[Report]) -> Option<String> {
         };
         of(now, value) - median(usual.iter().map(|map| of(map, value)).collect())
     };
-    let values = std::iter::once(now)
-        .chain(usual)
-        .flat_map(|report| &report.rows)
-        .map(|row| row.label());
+    let values = std::iter::once(now).chain(usual).flat_map(|report| &report.rows).map(|row| row.label());
     let part = |value: &str| own(value) * difference.signum();
-    let (value, part) = values
-        .map(|value| (value, part(value)))
-        .max_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(a.0)))?;
+    let (value, part) =
+        values.map(|value| (value, part(value))).max_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(a.0)))?;
     (part * 2 >= difference.abs() && value != OTHER).then(|| value.to_string())
 }
 
 fn visitors(report: &Report) -> HashMap<&str, i64> {
-    report
-        .rows
-        .iter()
-        .map(|row| (row.label(), row.counts.visitors))
-        .collect()
+    report.rows.iter().map(|row| (row.label(), row.counts.visitors)).collect()
 }
 
 #[cfg(test)]
@@ -148,13 +132,8 @@ mod tests {
 
     #[test]
     fn medians() {
-        let table = [
-            (vec![], 0),
-            (vec![7], 7),
-            (vec![1, 9], 5),
-            (vec![900, 10, 12, 11], 11),
-            (vec![3, 1, 2], 2),
-        ];
+        let table =
+            [(vec![], 0), (vec![7], 7), (vec![1, 9], 5), (vec![900, 10, 12, 11], 11), (vec![3, 1, 2], 2)];
         for (numbers, expected) in table {
             assert_eq!(median(numbers), expected);
         }

@@ -18,19 +18,8 @@ pub(super) const PAGE_ROWS: usize = 100;
 
 /// What a page of one list asks.
 pub fn list_questions(scene: &Scene, window: &Window, list: &List) -> Vec<Query> {
-    let top = |days| {
-        Query::top(
-            Dimension::Value(list.dim),
-            Metric::Visitors,
-            MAX_ROWS,
-            days,
-            scene.zone,
-        )
-    };
-    let mut queries = vec![
-        Query::totals(window.days.clone(), scene.zone),
-        top(window.days.clone()),
-    ];
+    let top = |days| Query::top(Dimension::Value(list.dim), Metric::Visitors, MAX_ROWS, days, scene.zone);
+    let mut queries = vec![Query::totals(window.days.clone(), scene.zone), top(window.days.clone())];
     if let Some((these, those)) = window.pair() {
         queries.push(Query::totals(those.clone(), scene.zone));
         queries.extend([top(these), top(those)]);
@@ -54,9 +43,7 @@ pub fn list_page(
     let pair = reports.next().zip(reports.next());
     let compared = (Counts::default(), before);
     let changes = Changes::new(pair.as_ref(), pair.as_ref().map(|_| &compared));
-    let (rows, count) = report
-        .as_ref()
-        .map_or((Vec::new(), 0), |report| listed(list, report));
+    let (rows, count) = report.as_ref().map_or((Vec::new(), 0), |report| listed(list, report));
 
     let dimension = Dimension::Value(list.dim);
     let with = |metric: Metric| query::fits(metric, &dimension);
@@ -81,14 +68,9 @@ pub fn list_page(
             (Metric::VisitDuration, "Duration"),
         ],
     };
-    let metrics: Vec<(Metric, &'static str)> = metrics
-        .into_iter()
-        .filter(|(metric, _)| with(*metric))
-        .collect();
-    let column = |name| Column {
-        name,
-        wide_only: false,
-    };
+    let metrics: Vec<(Metric, &'static str)> =
+        metrics.into_iter().filter(|(metric, _)| with(*metric)).collect();
+    let column = |name| Column { name, wide_only: false };
     let mut columns = vec![column("Visitors")];
     columns.extend(shares.then(|| column("Share")));
     columns.extend(changes.known.then(|| column("Change")));
@@ -100,29 +82,14 @@ pub fn list_page(
         let mut cells = vec![Cell::Main(words::count(counts.visitors))];
         cells.extend(shares.then(|| Cell::Text(words::share(counts.visitors, total.visitors))));
         cells.extend(changes.known.then(|| Cell::Change(changes.of(value))));
-        cells.extend(
-            metrics
-                .iter()
-                .map(|(metric, _)| Cell::Text(cell(*metric, counts, visits))),
-        );
-        Row {
-            label,
-            soft,
-            bar: counts.visitors as f64 / most.max(1) as f64,
-            cells,
-        }
+        cells.extend(metrics.iter().map(|(metric, _)| Cell::Text(cell(*metric, counts, visits))));
+        Row { label, soft, bar: counts.visitors as f64 / most.max(1) as f64, cells }
     };
     let pages = rows.len().div_ceil(PAGE_ROWS).max(1);
     let page = scene.view.page.min(pages);
     let from = (page - 1) * PAGE_ROWS;
     let to = (from + PAGE_ROWS).min(rows.len());
-    let turned = |page: usize| {
-        View {
-            page,
-            ..scene.view.clone()
-        }
-        .list(scene.domain, list)
-    };
+    let turned = |page: usize| View { page, ..scene.view.clone() }.list(scene.domain, list);
     let mut shell = scene.shell(shell, format!("{} · {}", list.title, scene.domain), window);
     shell.refresh_s = None;
     if let Some(when) = &mut shell.when {
@@ -130,11 +97,7 @@ pub fn list_page(
     }
     Details {
         title: list.title,
-        lead: format!(
-            "{}, {}",
-            words::many(count as i64, list.one, list.many),
-            dates::range(&window.days)
-        ),
+        lead: format!("{}, {}", words::many(count as i64, list.one, list.many), dates::range(&window.days)),
         back: scene.href(scene.view),
         kin: of
             .lists
@@ -142,23 +105,14 @@ pub fn list_page(
             .map(|kin| {
                 (
                     kin.title,
-                    View {
-                        page: 1,
-                        ..scene.view.clone()
-                    }
-                    .list(scene.domain, kin),
+                    View { page: 1, ..scene.view.clone() }.list(scene.domain, kin),
                     kin.slug == list.slug,
                 )
             })
             .collect(),
         heading: list.title,
         columns,
-        rows: rows
-            .get(from..to)
-            .unwrap_or_default()
-            .iter()
-            .map(row)
-            .collect(),
+        rows: rows.get(from..to).unwrap_or_default().iter().map(row).collect(),
         range: format!(
             "{}–{} of {}",
             words::count(from as i64 + 1),

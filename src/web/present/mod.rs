@@ -54,15 +54,12 @@ impl Scene<'_> {
             utc if utc == self.zone_name => format!("All times in {utc}."),
             utc => format!("All times in {} ({utc}).", self.zone_name),
         }];
-        if self
-            .bounds
-            .is_some_and(|(first, _)| window.days.start() < &first)
+        if self.bounds.is_some_and(|(first, _)| window.days.start() < &first)
             && self.view.period != Period::All
         {
             foot.push(format!(
                 "Counting began on {}.",
-                self.bounds
-                    .map_or(String::new(), |(first, _)| dates::whole(first))
+                self.bounds.map_or(String::new(), |(first, _)| dates::whole(first))
             ));
         }
         let live = window.days.contains(&window.today);
@@ -86,15 +83,9 @@ impl Scene<'_> {
             (name, self.href(&self.view.with_period(period)), current)
         };
         let step = |by: i32| {
-            let period = self
-                .view
-                .period
-                .step(by, self.now_ms, self.zone, self.bounds)?;
+            let period = self.view.period.step(by, self.now_ms, self.zone, self.bounds)?;
             let days = period.days(self.now_ms, self.zone, self.bounds);
-            Some((
-                self.href(&self.view.with_period(period)),
-                dates::range(&days),
-            ))
+            Some((self.href(&self.view.with_period(period)), dates::range(&days)))
         };
         let steps_kept = |(name, _): &(String, String)| name != "by";
         When {
@@ -103,10 +94,7 @@ impl Scene<'_> {
             earlier: step(-1),
             later: step(1),
             choices: vec![
-                vec![
-                    choice("Today", Period::Today),
-                    choice("Yesterday", Period::Yesterday),
-                ],
+                vec![choice("Today", Period::Today), choice("Yesterday", Period::Yesterday)],
                 vec![
                     choice("Last 7 days", Period::Last(7)),
                     choice("Last 28 days", Period::Last(28)),
@@ -153,10 +141,7 @@ fn utc(zone: &TimeZone, now_ms: i64) -> String {
     match (offset_min, minutes) {
         (0, _) => "UTC".to_string(),
         (_, 0) => format!("UTC{}{hours}", if offset_min < 0 { "−" } else { "+" }),
-        _ => format!(
-            "UTC{}{hours}:{minutes:02}",
-            if offset_min < 0 { "−" } else { "+" }
-        ),
+        _ => format!("UTC{}{hours}:{minutes:02}", if offset_min < 0 { "−" } else { "+" }),
     }
 }
 
@@ -172,18 +157,10 @@ pub fn overview(scene: &Scene, window: &Window, reports: Vec<Report>, shell: She
     let shell = scene.shell(shell, scene.domain.to_string(), window);
     let heading = format!("{}, {}", scene.domain, name.to_lowercase());
     if !anything(&answers.totals) {
-        return Overview {
-            shell,
-            heading,
-            lede: None,
-            content: nothing(scene, window),
-        };
+        return Overview { shell, heading, lede: None, content: nothing(scene, window) };
     }
-    let mut panels: Vec<Panel> = PANELS
-        .iter()
-        .enumerate()
-        .filter_map(|(i, _)| panels::panel(scene, i, &answers))
-        .collect();
+    let mut panels: Vec<Panel> =
+        PANELS.iter().enumerate().filter_map(|(i, _)| panels::panel(scene, i, &answers)).collect();
     let small = panels
         .extract_if(.., |panel| panel.id == "events")
         .chain(panels::dropped(&answers.dropped))
@@ -192,19 +169,10 @@ pub fn overview(scene: &Scene, window: &Window, reports: Vec<Report>, shell: She
         figures: figures::figures(scene, window, &answers),
         chart: Box::new(chart::chart(scene, window, &answers)),
         panels,
-        heat: answers
-            .hours
-            .as_ref()
-            .and_then(|hours| heat::heat(scene, window, hours))
-            .map(Box::new),
+        heat: answers.hours.as_ref().and_then(|hours| heat::heat(scene, window, hours)).map(Box::new),
         small,
     };
-    Overview {
-        shell,
-        heading,
-        lede: lede::lede(scene, window, &answers.lede),
-        content,
-    }
+    Overview { shell, heading, lede: lede::lede(scene, window, &answers.lede), content }
 }
 
 /// A period without anything: says so, and leads to where there is something.
@@ -225,16 +193,9 @@ fn nothing(scene: &Scene, window: &Window) -> Content {
         let all = first..=last;
         let words = match window::length(&all) {
             1 => format!("The one day with data, {}", dates::whole(first)),
-            n => format!(
-                "All {} days from {}",
-                words::count(i64::from(n)),
-                dates::whole(first)
-            ),
+            n => format!("All {} days from {}", words::count(i64::from(n)), dates::whole(first)),
         };
-        (
-            scene.href(&scene.view.with_period(Period::Custom(all))),
-            words,
-        )
+        (scene.href(&scene.view.with_period(Period::Custom(all))), words)
     });
     Content::Nothing { days, elsewhere }
 }

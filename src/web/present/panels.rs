@@ -17,12 +17,8 @@ pub(super) const PANEL_ROWS: usize = 9;
 pub(super) const SHARES_FROM: i64 = 30;
 
 pub(super) fn dropped(report: &Report) -> Option<Panel> {
-    let rows: Vec<(&str, i64)> = report
-        .rows
-        .iter()
-        .map(|row| (row.label(), row.counts.events))
-        .filter(|(_, n)| *n > 0)
-        .collect();
+    let rows: Vec<(&str, i64)> =
+        report.rows.iter().map(|row| (row.label(), row.counts.events)).filter(|(_, n)| *n > 0).collect();
     let most = rows.first()?.1;
     let row = |(name, n): &(&str, i64)| Row {
         label: lists::reason(name).to_string(),
@@ -35,22 +31,13 @@ pub(super) fn dropped(report: &Report) -> Option<Panel> {
         name: "Kept out",
         href: String::new(),
         heading: "Reason",
-        columns: vec![Column {
-            name: "Times",
-            wide_only: false,
-        }],
+        columns: vec![Column { name: "Times", wide_only: false }],
         rows: rows.iter().map(row).collect(),
         empty: "",
         all: None,
     };
     let note = "Counted in no figure above.".to_string();
-    Some(Panel {
-        id: "kept-out",
-        title: "Kept out",
-        tabs: vec![tab],
-        open: 0,
-        note: Some(note),
-    })
+    Some(Panel { id: "kept-out", title: "Kept out", tabs: vec![tab], open: 0, note: Some(note) })
 }
 
 /// The rows of a report that a list shows: a missing campaign is no campaign.
@@ -70,8 +57,7 @@ pub(super) fn listed(list: &List, report: &Report) -> (Vec<(String, Counts, Coun
     let hidden = report.rows.iter().filter(|row| hides(row.label())).count();
     let rows = report.rows.iter().filter(|row| !hides(row.label()));
     (
-        rows.map(|row| (row.label().to_string(), row.counts, row.visits))
-            .collect(),
+        rows.map(|row| (row.label().to_string(), row.counts, row.visits)).collect(),
         report.total_rows.saturating_sub(hidden),
     )
 }
@@ -85,25 +71,12 @@ pub(super) struct Changes<'a> {
 }
 
 impl<'a> Changes<'a> {
-    pub(super) fn new(
-        pair: Option<&'a (Report, Report)>,
-        totals: Option<&(Counts, Counts)>,
-    ) -> Changes<'a> {
-        let map = |report: &'a Report| {
-            report
-                .rows
-                .iter()
-                .map(|row| (row.label(), row.counts.visitors))
-                .collect()
-        };
-        let (now, before) = pair.map_or((HashMap::new(), HashMap::new()), |(now, before)| {
-            (map(now), map(before))
-        });
-        Changes {
-            now,
-            before,
-            known: totals.is_some_and(|(_, before)| anything(before)),
-        }
+    pub(super) fn new(pair: Option<&'a (Report, Report)>, totals: Option<&(Counts, Counts)>) -> Changes<'a> {
+        let map =
+            |report: &'a Report| report.rows.iter().map(|row| (row.label(), row.counts.visitors)).collect();
+        let (now, before) =
+            pair.map_or((HashMap::new(), HashMap::new()), |(now, before)| (map(now), map(before)));
+        Changes { now, before, known: totals.is_some_and(|(_, before)| anything(before)) }
     }
 
     pub(super) fn of(&self, label: &str) -> Change {
@@ -119,10 +92,7 @@ impl<'a> Changes<'a> {
 
 pub(super) fn panel(scene: &Scene, nth: usize, answers: &Answers) -> Option<Panel> {
     let of = &PANELS[nth];
-    let first = PANELS[..nth]
-        .iter()
-        .map(|panel| panel.tabs().count())
-        .sum::<usize>();
+    let first = PANELS[..nth].iter().map(|panel| panel.tabs().count()).sum::<usize>();
     let tabs: Vec<Tab> = of
         .tabs()
         .enumerate()
@@ -158,26 +128,14 @@ pub(super) fn tab(
         Beside::Share if totals.visitors < SHARES_FROM => Beside::Nothing,
         beside => beside,
     };
-    let mut columns = vec![Column {
-        name: "Visitors",
-        wide_only: false,
-    }];
+    let mut columns = vec![Column { name: "Visitors", wide_only: false }];
     match beside {
         Beside::Nothing => {}
-        Beside::Share => columns.push(Column {
-            name: "Share",
-            wide_only: false,
-        }),
-        Beside::Metric(_, name) => columns.push(Column {
-            name,
-            wide_only: false,
-        }),
+        Beside::Share => columns.push(Column { name: "Share", wide_only: false }),
+        Beside::Metric(_, name) => columns.push(Column { name, wide_only: false }),
     }
     if changes.known {
-        columns.push(Column {
-            name: "Change",
-            wide_only: beside != Beside::Nothing,
-        });
+        columns.push(Column { name: "Change", wide_only: beside != Beside::Nothing });
     }
     let most = rows.first().map_or(0, |(_, counts, _)| counts.visitors);
     let row = |(value, counts, visits): &(String, Counts, Counts)| {
@@ -191,15 +149,9 @@ pub(super) fn tab(
         if changes.known {
             cells.push(Cell::Change(changes.of(value)));
         }
-        Row {
-            label,
-            soft,
-            bar: counts.visitors as f64 / most.max(1) as f64,
-            cells,
-        }
+        Row { label, soft, bar: counts.visitors as f64 / most.max(1) as f64, cells }
     };
-    let all = (total > PANEL_ROWS)
-        .then(|| format!("All {}", words::many(total as i64, list.one, list.many)));
+    let all = (total > PANEL_ROWS).then(|| format!("All {}", words::many(total as i64, list.one, list.many)));
     let more = all.or((!rows.is_empty()).then(|| format!("{} in detail", list.title)));
     Tab {
         key: list.slug,
@@ -215,11 +167,7 @@ pub(super) fn tab(
 
 /// A metric of a row, for a table.
 pub(super) fn cell(metric: Metric, counts: &Counts, visits: &Counts) -> String {
-    let of = if metric.is_of_visits() {
-        visits
-    } else {
-        counts
-    };
+    let of = if metric.is_of_visits() { visits } else { counts };
     match (value(metric, of), unit(metric)) {
         (None, _) => "–".to_string(),
         (Some(x), Unit::Seconds) => words::clock(x as i64),

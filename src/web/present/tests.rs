@@ -64,12 +64,8 @@ fn told(counted: &str, asked: &str) -> String {
         view: &view,
     };
     let window = scene.window();
-    let page = overview(
-        &scene,
-        &window,
-        gallery::answer(&data, &questions(&scene, &window)),
-        Shell::default(),
-    );
+    let page =
+        overview(&scene, &window, gallery::answer(&data, &questions(&scene, &window)), Shell::default());
     let when = page.shell.when.clone().expect("a period");
     let mut text = format!("{} ({})\n", when.name, when.days);
     for (name, step) in [("earlier", &when.earlier), ("later", &when.later)] {
@@ -82,18 +78,9 @@ fn told(counted: &str, asked: &str) -> String {
     }
     match &page.content {
         Content::Nothing { days, elsewhere } => text += &format!("nothing {days}; {elsewhere:?}\n"),
-        Content::Full {
-            figures,
-            chart,
-            panels,
-            ..
-        } => {
+        Content::Full { figures, chart, panels, .. } => {
             for figure in figures {
-                let value: String = figure
-                    .value
-                    .iter()
-                    .map(|(n, unit)| format!("{n}{unit}"))
-                    .collect();
+                let value: String = figure.value.iter().map(|(n, unit)| format!("{n}{unit}")).collect();
                 let line = format!(
                     "{}: {value} {} {}",
                     figure.name,
@@ -102,11 +89,7 @@ fn told(counted: &str, asked: &str) -> String {
                 );
                 text += &format!("{}\n", line.trim_end());
             }
-            text += &format!(
-                "[{}] {}\n",
-                chart.line,
-                chart.before.as_deref().unwrap_or("alone")
-            );
+            text += &format!("[{}] {}\n", chart.line, chart.before.as_deref().unwrap_or("alone"));
             let shown = chart.points.iter().filter(|point| {
                 point.value.is_some_and(|x| x > 0.0) || point.before.is_some_and(|x| x > 0.0)
             });
@@ -122,11 +105,7 @@ fn told(counted: &str, asked: &str) -> String {
                 );
                 text += &format!("{}\n", line.trim_end());
             }
-            for row in panels
-                .iter()
-                .flat_map(|panel| &panel.tabs)
-                .flat_map(|tab| &tab.rows)
-            {
+            for row in panels.iter().flat_map(|panel| &panel.tabs).flat_map(|tab| &tab.rows) {
                 let cells: Vec<String> = row
                     .cells
                     .iter()
@@ -137,11 +116,7 @@ fn told(counted: &str, asked: &str) -> String {
                     .collect();
                 text += &format!("{}: {}\n", row.label, cells.join(", "));
             }
-            text += &chart
-                .notes
-                .iter()
-                .map(|note| format!("* {note}\n"))
-                .collect::<String>();
+            text += &chart.notes.iter().map(|note| format!("* {note}\n")).collect::<String>();
         }
     }
     text
@@ -335,16 +310,10 @@ fn said(counted: &str) -> String {
                 pageviews: 1,
                 ..Counts::default()
             };
-            Rollup {
-                cells: vec![(Text::new(value), counts)],
-            }
+            Rollup { cells: vec![(Text::new(value), counts)] }
         };
         let parts: Vec<&str> = rest.split(' ').collect();
-        data.push((
-            day(when),
-            Dim::Source,
-            cell(parts[0].trim_matches('-'), parts[2]),
-        ));
+        data.push((day(when), Dim::Source, cell(parts[0].trim_matches('-'), parts[2])));
         data.push((day(when), Dim::Page, cell(parts[1], parts[2])));
         data.push((day(when), Dim::Total, cell("", parts[2])));
     }
@@ -358,15 +327,9 @@ fn said(counted: &str) -> String {
         view: &view,
     };
     let window = scene.window();
-    let page = overview(
-        &scene,
-        &window,
-        gallery::answer(&data, &questions(&scene, &window)),
-        Shell::default(),
-    );
-    let html = page
-        .lede
-        .map_or("nothing".to_string(), |lede| lede.render().into_string());
+    let page =
+        overview(&scene, &window, gallery::answer(&data, &questions(&scene, &window)), Shell::default());
+    let html = page.lede.map_or("nothing".to_string(), |lede| lede.render().into_string());
     let mut text = String::new();
     for part in html.split('<') {
         text += part.split_once('>').map_or(part, |(_, text)| text);
@@ -382,20 +345,14 @@ fn yesterday_is_told_against_what_is_usual() {
                  2026-11-15: Google / 90";
     let table = [
         (month, "2026-11-22: Google / 112"),
-        (
-            month,
-            "2026-11-22: Google / 105\n2026-11-22: Lobsters /blog 45",
-        ),
+        (month, "2026-11-22: Google / 105\n2026-11-22: Lobsters /blog 45"),
         (month, "2026-11-22: - /blog 2100"),
         (month, "2026-11-22: Google / 20"),
         (month, "2026-11-21: Google / 20"),
         ("2026-11-15: Google / 100", "2026-11-22: Google / 900"),
         ("2026-10-25: Google / 3", "2026-11-22: Google / 9"),
     ];
-    let told: String = table
-        .iter()
-        .map(|(month, day)| said(&format!("{month}\n{day}")) + "\n")
-        .collect();
+    let told: String = table.iter().map(|(month, day)| said(&format!("{month}\n{day}")) + "\n").collect();
     expect![[r#"
         Yesterday 112 people passed by, about as many as on a usual Sunday.
         Yesterday 150 people passed by, 43% more than on a usual Sunday. Most of the rise came from Lobsters, most of it to /blog.

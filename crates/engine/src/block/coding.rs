@@ -24,11 +24,7 @@ const SMALL: usize = 400;
 pub fn encode_flush(flush: &Flush) -> Vec<u8> {
     let (mut words, mut body) = (Writer::new(), Writer::new());
     let events: usize = flush.blocks.iter().map(|block| block.events.len()).sum();
-    let spelling = if events <= SMALL {
-        Spelling::Pieces
-    } else {
-        Spelling::Plain
-    };
+    let spelling = if events <= SMALL { Spelling::Pieces } else { Spelling::Plain };
     let has_dropped = !flush.dropped.is_empty();
     body.put_varint(flush.blocks.len() as u64 * 4 + spelling as u64 * 2 + u64::from(has_dropped));
     if has_dropped {
@@ -53,33 +49,19 @@ pub fn decode_flush(bytes: &[u8]) -> Result<Flush, Corrupt> {
     let body = decompress(packed, usize::MAX)?;
     let mut body = Reader::new(&body);
     let head = body.varint()?;
-    let spelling = if head & 2 == 0 {
-        Spelling::Plain
-    } else {
-        Spelling::Pieces
-    };
+    let spelling = if head & 2 == 0 { Spelling::Plain } else { Spelling::Pieces };
     let blocks = budget.take(head / 4)?;
     let dropped = if head & 1 == 0 { 0 } else { body.varint()? };
     let dropped = budget.take(dropped)?;
     let mut flush = Flush::default();
     for _ in 0..blocks {
-        flush
-            .blocks
-            .push(block(&mut words, &mut body, spelling, &mut budget)?);
+        flush.blocks.push(block(&mut words, &mut body, spelling, &mut budget)?);
     }
     for _ in 0..dropped {
         let site = SiteId(words.word()?);
         let day = day(&mut body)?;
-        let reason = Reason::ALL
-            .get(body.u8()? as usize)
-            .copied()
-            .ok_or(Corrupt)?;
-        flush.dropped.push(Dropped {
-            site,
-            day,
-            reason,
-            count: body.varint32()?,
-        });
+        let reason = Reason::ALL.get(body.u8()? as usize).copied().ok_or(Corrupt)?;
+        flush.dropped.push(Dropped { site, day, reason, count: body.varint32()? });
     }
     body.finish()?;
     finish_words(&words)?;
@@ -120,52 +102,21 @@ fn put_block(words: &mut Writer, body: &mut Writer, spelling: Spelling, block: &
     let mut sheet = Sheet::new(usize::MAX);
     let mut reach = Reach::default();
     sheet.put(batches.iter().map(|batch| u64::from(batch.events)));
-    sheet.put(
-        batches
-            .iter()
-            .map(|batch| batch.received_ms.wrapping_sub(base) as u64),
-    );
+    sheet.put(batches.iter().map(|batch| batch.received_ms.wrapping_sub(base) as u64));
     sheet.put(batches.iter().map(|batch| u64::from(batch.sent_ms)));
     let mut seen = HashMap::default();
-    sheet.put(
-        batches
-            .iter()
-            .map(|batch| visitor_number(&mut seen, words, batch.visitor)),
-    );
+    sheet.put(batches.iter().map(|batch| visitor_number(&mut seen, words, batch.visitor)));
     reach.places = tables::put_indices(&mut sheet, batches.iter().map(|batch| batch.place));
     reach.devices = tables::put_indices(&mut sheet, batches.iter().map(|batch| batch.device));
-    tables::put_codes(
-        &mut sheet,
-        &mut reach,
-        LANGUAGE,
-        batches.iter().map(|batch| batch.language),
-    );
+    tables::put_codes(&mut sheet, &mut reach, LANGUAGE, batches.iter().map(|batch| batch.language));
 
-    let received = batches
-        .iter()
-        .flat_map(|batch| std::iter::repeat_n(batch.received_ms, batch.events as usize));
-    sheet.put(
-        events
-            .iter()
-            .zip(received)
-            .map(|(event, received)| received.wrapping_sub(event.at_ms) as u64),
-    );
+    let received =
+        batches.iter().flat_map(|batch| std::iter::repeat_n(batch.received_ms, batch.events as usize));
+    sheet.put(events.iter().zip(received).map(|(event, received)| received.wrapping_sub(event.at_ms) as u64));
     put_common(&mut sheet, &mut reach, events.iter().copied());
     reach.origins = tables::put_indices(&mut sheet, events.iter().map(|event| event.origin));
-    tables::put_tuples(
-        &mut sheet,
-        &mut reach,
-        &block.origins,
-        &block.places,
-        &block.devices,
-    );
-    put_rare(
-        &mut sheet,
-        &mut reach,
-        events.iter().copied(),
-        &block.props,
-        &block.numbers,
-    );
+    tables::put_tuples(&mut sheet, &mut reach, &block.origins, &block.places, &block.devices);
+    put_rare(&mut sheet, &mut reach, events.iter().copied(), &block.props, &block.numbers);
     tables::put_extras(&mut sheet, &reach, &block.dicts);
     sheet.finish(USUAL, body);
     tables::put_dicts(body, spelling, &block.dicts, &block.places, &block.devices);
@@ -177,11 +128,7 @@ fn put_block(words: &mut Writer, body: &mut Writer, spelling: Spelling, block: &
 
 /// 0: a visitor new to the block, whose hash is put among the words; 1: none; else 2 more than the place
 /// of an earlier one.
-fn visitor_number(
-    seen: &mut HashMap<u64, u64, Hashes>,
-    words: &mut Writer,
-    visitor: Option<Visitor>,
-) -> u64 {
+fn visitor_number(seen: &mut HashMap<u64, u64, Hashes>, words: &mut Writer, visitor: Option<Visitor>) -> u64 {
     let Some(Visitor(hash)) = visitor else {
         return 1;
     };
@@ -249,12 +196,7 @@ fn block(
                 Some(visitor)
             }
             1 => None,
-            n => Some(
-                *usize::try_from(n - 2)
-                    .ok()
-                    .and_then(|n| seen.get(n))
-                    .ok_or(Corrupt)?,
-            ),
+            n => Some(*usize::try_from(n - 2).ok().and_then(|n| seen.get(n)).ok_or(Corrupt)?),
         };
         let events = code32(counts.at(i))?;
         total += u64::from(events);
@@ -290,28 +232,10 @@ fn block(
             events.push(row);
         }
     }
-    let (props, numbers) = (
-        std::mem::take(&mut rare.prop_rows),
-        std::mem::take(&mut rare.number_rows),
-    );
+    let (props, numbers) = (std::mem::take(&mut rare.prop_rows), std::mem::take(&mut rare.number_rows));
     let dicts = tables::dicts(body, spelling, &text_counts, &tuples)?;
-    let tables::Tuples {
-        origins,
-        places,
-        devices,
-    } = tuples;
-    Ok(Block {
-        site,
-        day,
-        dicts,
-        origins,
-        places,
-        devices,
-        batches,
-        events,
-        props,
-        numbers,
-    })
+    let tables::Tuples { origins, places, devices } = tuples;
+    Ok(Block { site, day, dicts, origins, places, devices, batches, events, props, numbers })
 }
 
 // What is in an event's flags.
@@ -353,11 +277,7 @@ pub(crate) struct Common {
     hostnames: Column,
 }
 
-pub(crate) fn put_common(
-    sheet: &mut Sheet,
-    reach: &mut Reach,
-    rows: impl Iterator<Item = EventRow> + Clone,
-) {
+pub(crate) fn put_common(sheet: &mut Sheet, reach: &mut Reach, rows: impl Iterator<Item = EventRow> + Clone) {
     sheet.put(rows.clone().map(|row| flags(&row)));
     sheet.put(rows.clone().map(|row| offset_number(row.offset_s)));
     tables::put_codes(sheet, reach, PAGE, rows.clone().map(|row| row.page));
@@ -400,20 +320,12 @@ pub(crate) fn put_rare(
     tables::put_codes(sheet, reach, NAME, rows.clone().map(|row| row.name));
     sheet.put(rows.clone().map(|row| u64::from(row.props)));
     sheet.put(rows.clone().map(|row| u64::from(row.numbers)));
-    sheet.put(
-        rows.clone()
-            .filter(|row| row.engaged_ms != 0)
-            .map(|row| u64::from(row.engaged_ms)),
-    );
+    sheet.put(rows.clone().filter(|row| row.engaged_ms != 0).map(|row| u64::from(row.engaged_ms)));
     sheet.put(rows.clone().filter_map(|row| row.scroll.map(u64::from)));
     let revenues = rows.filter_map(|row| row.revenue);
     sheet.put(revenues.clone().map(|revenue| zigzag(revenue.milli)));
-    sheet.put(revenues.map(
-        |Revenue {
-             currency: [a, b, c],
-             ..
-         }| u64::from(u32::from_le_bytes([a, b, c, 0])),
-    ));
+    sheet
+        .put(revenues.map(|Revenue { currency: [a, b, c], .. }| u64::from(u32::from_le_bytes([a, b, c, 0]))));
     tables::put_codes(sheet, reach, PROP_KEY, props.iter().map(|prop| prop.0));
     tables::put_codes(sheet, reach, PROP_VALUE, props.iter().map(|prop| prop.1));
     sheet.put(numbers.iter().map(|number| number.0 as u64));
@@ -438,11 +350,7 @@ pub(crate) fn rare(
                 0
             }
         }
-        flags => flags
-            .iter()
-            .take(n)
-            .filter(|flags| flags & flag != 0)
-            .count(),
+        flags => flags.iter().take(n).filter(|flags| flags & flag != 0).count(),
     };
     let engaged = sheet.column(with(ENGAGED))?;
     let scroll = sheet.column(with(SCROLL))?;
@@ -460,34 +368,17 @@ pub(crate) fn rare(
     let amounts = sheet.column(number_count)?;
     let mut number_rows = Vec::with_capacity(number_count);
     for (measure, amount) in measures.iter().zip(amounts.iter()).take(number_count) {
-        let measure = usize::try_from(measure)
-            .ok()
-            .and_then(|n| Measure::ALL.get(n))
-            .ok_or(Corrupt)?;
+        let measure = usize::try_from(measure).ok().and_then(|n| Measure::ALL.get(n)).ok_or(Corrupt)?;
         number_rows.push((*measure, unzigzag(amount)));
     }
-    Ok(Rare {
-        names,
-        props,
-        numbers,
-        engaged,
-        scroll,
-        milli,
-        currency,
-        prop_rows,
-        number_rows,
-    })
+    Ok(Rare { names, props, numbers, engaged, scroll, milli, currency, prop_rows, number_rows })
 }
 
 /// The sum of a column's first `n` numbers.
 fn sum(column: &Column, n: usize) -> Result<u64, Corrupt> {
     match column {
         Column::Constant(value) => value.checked_mul(n as u64).ok_or(Corrupt),
-        column => column
-            .iter()
-            .take(n)
-            .try_fold(0u64, |sum, n| sum.checked_add(n))
-            .ok_or(Corrupt),
+        column => column.iter().take(n).try_fold(0u64, |sum, n| sum.checked_add(n)).ok_or(Corrupt),
     }
 }
 
@@ -498,44 +389,17 @@ pub(crate) struct EventRows<'a> {
 
 impl<'a> EventRows<'a> {
     pub fn new(common: &'a Common, rare: &'a Rare) -> EventRows<'a> {
-        let Common {
-            flags,
-            offsets,
-            pages,
-            hostnames,
-        } = common;
-        let Rare {
-            names,
-            props,
-            numbers,
-            engaged,
-            scroll,
-            milli,
-            currency,
-            ..
-        } = rare;
-        let columns = [
-            flags, offsets, pages, hostnames, names, props, numbers, engaged, scroll, milli,
-            currency,
-        ]
-        .map(Column::iter);
+        let Common { flags, offsets, pages, hostnames } = common;
+        let Rare { names, props, numbers, engaged, scroll, milli, currency, .. } = rare;
+        let columns =
+            [flags, offsets, pages, hostnames, names, props, numbers, engaged, scroll, milli, currency]
+                .map(Column::iter);
         EventRows { columns }
     }
 
     pub fn step(&mut self) -> Result<EventRow, Corrupt> {
-        let [
-            flags,
-            offsets,
-            pages,
-            hostnames,
-            names,
-            props,
-            numbers,
-            engaged,
-            scroll,
-            milli,
-            currency,
-        ] = &mut self.columns;
+        let [flags, offsets, pages, hostnames, names, props, numbers, engaged, scroll, milli, currency] =
+            &mut self.columns;
         let flags = flags.step();
         let has = |flag: u64| flags & flag != 0;
         if flags > 127 {
@@ -545,10 +409,7 @@ impl<'a> EventRows<'a> {
             let [a, b, c, 0] = code32(currency.step())?.to_le_bytes() else {
                 return Err(Corrupt);
             };
-            Some(Revenue {
-                milli: unzigzag(milli.step()),
-                currency: [a, b, c],
-            })
+            Some(Revenue { milli: unzigzag(milli.step()), currency: [a, b, c] })
         } else {
             None
         };
@@ -563,16 +424,8 @@ impl<'a> EventRows<'a> {
             name: code32(names.step())?,
             props: code32(props.step())?,
             numbers: code32(numbers.step())?,
-            engaged_ms: if has(ENGAGED) {
-                code32(engaged.step())?
-            } else {
-                0
-            },
-            scroll: if has(SCROLL) {
-                Some(u8::try_from(scroll.step()).map_err(|_| Corrupt)?)
-            } else {
-                None
-            },
+            engaged_ms: if has(ENGAGED) { code32(engaged.step())? } else { 0 },
+            scroll: if has(SCROLL) { Some(u8::try_from(scroll.step()).map_err(|_| Corrupt)?) } else { None },
             revenue,
         })
     }

@@ -58,10 +58,7 @@ macro_rules! code {
 impl Gatherer {
     /// `key` keys the hash tables: any number that people outside do not know.
     pub fn new(key: u128) -> Gatherer {
-        Gatherer {
-            key: SipHasher13::new_with_keys(key as u64, (key >> 64) as u64),
-            ..Gatherer::default()
-        }
+        Gatherer { key: SipHasher13::new_with_keys(key as u64, (key >> 64) as u64), ..Gatherer::default() }
     }
 
     pub fn page(&mut self, text: &Text) -> u32 {
@@ -81,104 +78,36 @@ impl Gatherer {
     }
 
     pub fn prop(&mut self, key: &Text, value: &Text) -> (u32, u32) {
-        (
-            code!(self, 20, self.dicts.prop_key, key),
-            code!(self, 21, self.dicts.prop_value, value),
-        )
+        (code!(self, 20, self.dicts.prop_key, key), code!(self, 21, self.dicts.prop_value, value))
     }
 
     /// Index into `origins`.
     pub fn origin(&mut self, origin: &Origin) -> u32 {
         let texts = origin_texts(origin);
-        let Gatherer {
-            dicts,
-            origins,
-            texts: tables,
-            origin_table,
-            key,
-            ..
-        } = self;
-        tuple(
-            key,
-            &mut dicts.origin,
-            &mut tables[2..10],
-            origins,
-            origin_table,
-            texts,
-        )
+        let Gatherer { dicts, origins, texts: tables, origin_table, key, .. } = self;
+        tuple(key, &mut dicts.origin, &mut tables[2..10], origins, origin_table, texts)
     }
 
     /// Index into `places`.
     pub fn place(&mut self, place: &Place) -> u32 {
         let texts = [&place.country, &place.region, &place.city];
-        let Gatherer {
-            dicts,
-            places,
-            texts: tables,
-            place_table,
-            key,
-            ..
-        } = self;
-        tuple(
-            key,
-            &mut dicts.place,
-            &mut tables[10..13],
-            places,
-            place_table,
-            texts,
-        )
+        let Gatherer { dicts, places, texts: tables, place_table, key, .. } = self;
+        tuple(key, &mut dicts.place, &mut tables[10..13], places, place_table, texts)
     }
 
     /// Index into `devices`.
     pub fn device(&mut self, device: &Device) -> u32 {
-        let Device {
-            class,
-            browser,
-            browser_version,
-            system,
-            system_version,
-        } = device;
+        let Device { class, browser, browser_version, system, system_version } = device;
         let texts = [class, browser, browser_version, system, system_version];
-        let Gatherer {
-            dicts,
-            devices,
-            texts: tables,
-            device_table,
-            key,
-            ..
-        } = self;
-        tuple(
-            key,
-            &mut dicts.device,
-            &mut tables[13..18],
-            devices,
-            device_table,
-            texts,
-        )
+        let Gatherer { dicts, devices, texts: tables, device_table, key, .. } = self;
+        tuple(key, &mut dicts.device, &mut tables[13..18], devices, device_table, texts)
     }
 }
 
 fn origin_texts(origin: &Origin) -> [&Text; 8] {
-    let Origin {
-        source,
-        channel,
-        referrer,
-        utm_source,
-        utm_medium,
-        utm_campaign,
-        utm_content,
-        utm_term,
-    } = origin;
-    [
-        source,
-        channel,
-        referrer,
-        utm_source,
-        utm_medium,
-        utm_campaign,
-        utm_content,
-        utm_term,
-    ]
+    let Origin { source, channel, referrer, utm_source, utm_medium, utm_campaign, utm_content, utm_term } =
+        origin;
+    [source, channel, referrer, utm_source, utm_medium, utm_campaign, utm_content, utm_term]
 }
 
 /// The index of a tuple of texts, new or old. Equal texts have equal codes, so a tuple is compared with
@@ -193,11 +122,7 @@ fn tuple<const N: usize>(
 ) -> u32 {
     let same = |dicts: &[Dict; N], codes: &[u32; N]| {
         (0..N).all(|i| {
-            if codes[i] == 0 {
-                texts[i].is_empty()
-            } else {
-                dicts[i].0[codes[i] as usize] == *texts[i]
-            }
+            if codes[i] == 0 { texts[i].is_empty() } else { dicts[i].0[codes[i] as usize] == *texts[i] }
         })
     };
     let at = tuple_hash(key, texts.iter().map(|text| text.as_str()));
@@ -232,20 +157,12 @@ fn tuple_hash<'a>(key: &SipHasher13, texts: impl Iterator<Item = &'a str>) -> u6
 /// Groups batches by site and day (sites and days in ascending order, batches of one block in the order given).
 pub fn blocks(batches: Vec<Batch>) -> Vec<Block> {
     // A batch's id is itself a keyed hash, and so a key that nobody outside knows.
-    let key = batches.first().map_or(0, |batch| {
-        u128::from(batch.id) << 64 | batch.received_ms as u128
-    });
+    let key = batches.first().map_or(0, |batch| u128::from(batch.id) << 64 | batch.received_ms as u128);
     let mut groups: BTreeMap<_, Vec<Batch>> = BTreeMap::new();
     for batch in batches {
-        groups
-            .entry((batch.site, batch.day))
-            .or_default()
-            .push(batch);
+        groups.entry((batch.site, batch.day)).or_default().push(batch);
     }
-    groups
-        .into_values()
-        .map(|batches| block(key, &batches))
-        .collect()
+    groups.into_values().map(|batches| block(key, &batches)).collect()
 }
 
 /// One block of batches of one site and day.
@@ -281,37 +198,12 @@ fn block(key: u128, batches: &[Batch]) -> Block {
                 scroll: event.scroll,
                 revenue: event.revenue,
             });
-            props.extend(
-                event
-                    .props
-                    .iter()
-                    .map(|(key, value)| gather.prop(key, value)),
-            );
+            props.extend(event.props.iter().map(|(key, value)| gather.prop(key, value)));
             numbers.extend_from_slice(&event.numbers);
         }
     }
-    let (site, day) = batches
-        .first()
-        .map_or((crate::event::SiteId(0), crate::event::Day(0)), |b| {
-            (b.site, b.day)
-        });
-    let Gatherer {
-        dicts,
-        origins,
-        places,
-        devices,
-        ..
-    } = gather;
-    Block {
-        site,
-        day,
-        dicts,
-        origins,
-        places,
-        devices,
-        batches: rows,
-        events,
-        props,
-        numbers,
-    }
+    let (site, day) =
+        batches.first().map_or((crate::event::SiteId(0), crate::event::Day(0)), |b| (b.site, b.day));
+    let Gatherer { dicts, origins, places, devices, .. } = gather;
+    Block { site, day, dicts, origins, places, devices, batches: rows, events, props, numbers }
 }

@@ -33,12 +33,7 @@ pub(crate) struct Reach {
 
 impl Default for Reach {
     fn default() -> Reach {
-        Reach {
-            dicts: [1; Dicts::COUNT],
-            origins: 0,
-            places: 0,
-            devices: 0,
-        }
+        Reach { dicts: [1; Dicts::COUNT], origins: 0, places: 0, devices: 0 }
     }
 }
 
@@ -95,11 +90,7 @@ pub(crate) fn put_indices(sheet: &mut Sheet, indices: impl Iterator<Item = u32> 
 /// The mirror image of [`put_indices`].
 pub(crate) fn indices(sheet: &mut SheetReader<'_, '_>, n: usize) -> Result<(Column, u64), Corrupt> {
     let column = sheet.codes(0, n)?;
-    let reach = if n == 0 {
-        0
-    } else {
-        column.max(n).saturating_add(1)
-    };
+    let reach = if n == 0 { 0 } else { column.max(n).saturating_add(1) };
     Ok((column, reach))
 }
 
@@ -118,20 +109,10 @@ pub(crate) fn put_tuples(
         put_codes(sheet, reach, PLACE + i, places.iter().map(|codes| codes[i]));
     }
     for i in 0..5 {
-        put_codes(
-            sheet,
-            reach,
-            DEVICE + i,
-            devices.iter().map(|codes| codes[i]),
-        );
+        put_codes(sheet, reach, DEVICE + i, devices.iter().map(|codes| codes[i]));
     }
     for i in 0..8 {
-        put_codes(
-            sheet,
-            reach,
-            ORIGIN + i,
-            origins.iter().map(|codes| codes[i]),
-        );
+        put_codes(sheet, reach, ORIGIN + i, origins.iter().map(|codes| codes[i]));
     }
 }
 
@@ -149,21 +130,12 @@ pub(crate) fn tuples(
     budget: &mut Budget,
 ) -> Result<Tuples, Corrupt> {
     let extras = sheet.column(3)?;
-    let mut len =
-        |i: usize, reached: u64| budget.take(reached.checked_add(extras.at(i)).ok_or(Corrupt)?);
-    let (origins, places, devices) = (
-        len(0, reach.origins)?,
-        len(1, reach.places)?,
-        len(2, reach.devices)?,
-    );
+    let mut len = |i: usize, reached: u64| budget.take(reached.checked_add(extras.at(i)).ok_or(Corrupt)?);
+    let (origins, places, devices) = (len(0, reach.origins)?, len(1, reach.places)?, len(2, reach.devices)?);
     let places = tuple_rows(sheet, reach, PLACE, places)?;
     let devices = tuple_rows(sheet, reach, DEVICE, devices)?;
     let origins = tuple_rows(sheet, reach, ORIGIN, origins)?;
-    Ok(Tuples {
-        origins,
-        places,
-        devices,
-    })
+    Ok(Tuples { origins, places, devices })
 }
 
 fn tuple_rows<const N: usize>(
@@ -198,22 +170,14 @@ pub(crate) fn text_counts(
     let mut counts = [0; Dicts::COUNT];
     for (i, count) in counts.iter_mut().enumerate() {
         // All but the empty one, which is always there.
-        *count = budget.take(
-            (reach.dicts[i] - 1)
-                .checked_add(extras.at(i))
-                .ok_or(Corrupt)?,
-        )?;
+        *count = budget.take((reach.dicts[i] - 1).checked_add(extras.at(i)).ok_or(Corrupt)?)?;
     }
     Ok(counts)
 }
 
 /// Which texts hint at others: a region begins with its country, a version with its name.
-const HINTS: [(usize, usize); 4] = [
-    (PLACE + 1, PLACE),
-    (PLACE + 2, PLACE),
-    (DEVICE + 2, DEVICE + 1),
-    (DEVICE + 4, DEVICE + 3),
-];
+const HINTS: [(usize, usize); 4] =
+    [(PLACE + 1, PLACE), (PLACE + 2, PLACE), (DEVICE + 2, DEVICE + 1), (DEVICE + 4, DEVICE + 3)];
 
 /// For each text of a dictionary, the text beside it in the first tuple that uses it.
 fn hints<'a>(
@@ -235,12 +199,8 @@ fn hints<'a>(
         }
     };
     match dict {
-        ..DEVICE => places
-            .iter()
-            .for_each(|codes| note(codes[dict - PLACE], codes[from - PLACE])),
-        _ => devices
-            .iter()
-            .for_each(|codes| note(codes[dict - DEVICE], codes[from - DEVICE])),
+        ..DEVICE => places.iter().for_each(|codes| note(codes[dict - PLACE], codes[from - PLACE])),
+        _ => devices.iter().for_each(|codes| note(codes[dict - DEVICE], codes[from - DEVICE])),
     }
     hints
 }
@@ -258,13 +218,7 @@ pub(crate) fn put_dicts(
         let Some((_, rest)) = dict.0.split_first() else {
             continue;
         };
-        put_texts(
-            to,
-            spelling,
-            i,
-            rest,
-            &hints(&all, i, places, devices, rest.len()),
-        );
+        put_texts(to, spelling, i, rest, &hints(&all, i, places, devices, rest.len()));
     }
 }
 
@@ -279,14 +233,7 @@ pub(crate) fn dicts(
     for (i, &n) in counts.iter().enumerate() {
         let (before, rest) = all.split_at_mut(i);
         let before: Vec<&Dict> = before.iter().collect();
-        texts(
-            from,
-            spelling,
-            i,
-            n,
-            &hints(&before, i, &tuples.places, &tuples.devices, n),
-            &mut rest[0],
-        )?;
+        texts(from, spelling, i, n, &hints(&before, i, &tuples.places, &tuples.devices, n), &mut rest[0])?;
     }
     Ok(Dicts::from_all(all))
 }

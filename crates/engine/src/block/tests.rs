@@ -20,34 +20,13 @@ fn millis() -> impl Strategy<Value = i64> {
     prop_oneof![6 => 1_750_000_000_000i64..1_750_086_400_000, 1 => any::<i64>(), 1 => Just(i64::MIN), 1 => Just(i64::MAX)]
 }
 
-fn small<T: Arbitrary + 'static>(
-    usual: impl Strategy<Value = T> + 'static,
-) -> impl Strategy<Value = T> {
+fn small<T: Arbitrary + 'static>(usual: impl Strategy<Value = T> + 'static) -> impl Strategy<Value = T> {
     prop_oneof![4 => usual, 1 => any::<T>()]
 }
 
 fn origin() -> impl Strategy<Value = Origin> {
-    [
-        text(),
-        text(),
-        text(),
-        text(),
-        text(),
-        text(),
-        text(),
-        text(),
-    ]
-    .prop_map(
-        |[
-            source,
-            channel,
-            referrer,
-            utm_source,
-            utm_medium,
-            utm_campaign,
-            utm_content,
-            utm_term,
-        ]| Origin {
+    [text(), text(), text(), text(), text(), text(), text(), text()].prop_map(
+        |[source, channel, referrer, utm_source, utm_medium, utm_campaign, utm_content, utm_term]| Origin {
             source,
             channel,
             referrer,
@@ -63,56 +42,36 @@ fn origin() -> impl Strategy<Value = Origin> {
 fn event() -> impl Strategy<Value = Event> {
     let kind = (0..5u8).prop_map(|n| Kind::from_number(n).unwrap_or(Kind::PageView));
     let revenue = proptest::option::of((any::<i64>(), any::<[u8; 3]>()));
-    let numbers = vec(
-        ((0..8usize).prop_map(|n| Measure::ALL[n]), any::<i64>()),
-        0..3,
-    );
+    let numbers = vec(((0..8usize).prop_map(|n| Measure::ALL[n]), any::<i64>()), 0..3);
     let props = vec((text(), text()), 0..3);
     (
-        (
-            kind,
-            any::<bool>(),
-            millis(),
-            small(Just(7200i32)),
-            text(),
-            text(),
-            origin(),
-            text(),
-        ),
-        (
-            props,
-            small(Just(0u32)),
-            proptest::option::of(any::<u8>()),
-            revenue,
-            numbers,
-        ),
+        (kind, any::<bool>(), millis(), small(Just(7200i32)), text(), text(), origin(), text()),
+        (props, small(Just(0u32)), proptest::option::of(any::<u8>()), revenue, numbers),
     )
-        .prop_map(
-            |((kind, interactive, at_ms, offset_s, hostname, page, origin, name), rest)| {
-                let (props, engaged_ms, scroll, revenue, numbers) = rest;
-                let revenue = revenue.map(|(milli, currency)| Revenue { milli, currency });
-                Event {
-                    kind,
-                    at_ms,
-                    offset_s,
-                    hostname,
-                    page,
-                    origin,
-                    name,
-                    props,
-                    interactive,
-                    engaged_ms,
-                    scroll,
-                    revenue,
-                    numbers,
-                }
-            },
-        )
+        .prop_map(|((kind, interactive, at_ms, offset_s, hostname, page, origin, name), rest)| {
+            let (props, engaged_ms, scroll, revenue, numbers) = rest;
+            let revenue = revenue.map(|(milli, currency)| Revenue { milli, currency });
+            Event {
+                kind,
+                at_ms,
+                offset_s,
+                hostname,
+                page,
+                origin,
+                name,
+                props,
+                interactive,
+                engaged_ms,
+                scroll,
+                revenue,
+                numbers,
+            }
+        })
 }
 
 fn batch() -> impl Strategy<Value = Batch> {
-    let visitor = prop_oneof![Just(0u64), 1..4u64, any::<u64>()]
-        .prop_map(|n| NonZeroU64::new(n).map(Visitor));
+    let visitor =
+        prop_oneof![Just(0u64), 1..4u64, any::<u64>()].prop_map(|n| NonZeroU64::new(n).map(Visitor));
     let day = prop_oneof![8 => 20_255..20_257i32, 1 => any::<i32>()].prop_map(Day);
     let device = [text(), text(), text(), text(), text()].prop_map(
         |[class, browser, browser_version, system, system_version]| Device {
@@ -123,27 +82,13 @@ fn batch() -> impl Strategy<Value = Batch> {
             system_version,
         },
     );
-    let place = [text(), text(), text()].prop_map(|[country, region, city]| Place {
-        country,
-        region,
-        city,
-    });
+    let place = [text(), text(), text()].prop_map(|[country, region, city]| Place { country, region, city });
     (
-        (
-            any::<u64>(),
-            millis(),
-            small(Just(0u32)),
-            (0..2u64).prop_map(SiteId),
-            day,
-            visitor,
-        ),
+        (any::<u64>(), millis(), small(Just(0u32)), (0..2u64).prop_map(SiteId), day, visitor),
         (place, device, text(), vec(event(), 0..4)),
     )
         .prop_map(
-            |(
-                (id, received_ms, sent_ms, site, day, visitor),
-                (place, device, language, events),
-            )| Batch {
+            |((id, received_ms, sent_ms, site, day, visitor), (place, device, language, events))| Batch {
                 id,
                 received_ms,
                 sent_ms,
@@ -159,19 +104,12 @@ fn batch() -> impl Strategy<Value = Batch> {
 }
 
 pub(crate) fn flush() -> impl Strategy<Value = (Vec<Batch>, Flush)> {
-    let dropped = (any::<u64>(), any::<i32>(), 0..12usize, any::<u32>()).prop_map(
-        |(site, day, reason, count)| Dropped {
-            site: SiteId(site),
-            day: Day(day),
-            reason: Reason::ALL[reason],
-            count,
-        },
-    );
+    let dropped =
+        (any::<u64>(), any::<i32>(), 0..12usize, any::<u32>()).prop_map(|(site, day, reason, count)| {
+            Dropped { site: SiteId(site), day: Day(day), reason: Reason::ALL[reason], count }
+        });
     (vec(batch(), 0..6), vec(dropped, 0..3)).prop_map(|(batches, dropped)| {
-        let flush = Flush {
-            blocks: blocks(batches.clone()),
-            dropped,
-        };
+        let flush = Flush { blocks: blocks(batches.clone()), dropped };
         (batches, flush)
     })
 }
@@ -233,21 +171,12 @@ fn check_closed(block: &Block) {
         assert_eq!(dict.0[0], "");
     }
     for batch in &block.batches {
-        let _ = (
-            block.places[batch.place as usize],
-            block.devices[batch.device as usize],
-        );
+        let _ = (block.places[batch.place as usize], block.devices[batch.device as usize]);
         let _ = &dicts.language.0[batch.language as usize];
     }
     for event in events {
-        let _ = (
-            &dicts.page.0[event.page as usize],
-            &dicts.hostname.0[event.hostname as usize],
-        );
-        let _ = (
-            block.origins[event.origin as usize],
-            &dicts.name.0[event.name as usize],
-        );
+        let _ = (&dicts.page.0[event.page as usize], &dicts.hostname.0[event.hostname as usize]);
+        let _ = (block.origins[event.origin as usize], &dicts.name.0[event.name as usize]);
     }
     for origin in &block.origins {
         (0..8).for_each(|i| assert!((origin[i] as usize) < dicts.origin[i].0.len()));
@@ -259,31 +188,9 @@ fn check_closed(block: &Block) {
         (0..5).for_each(|i| assert!((device[i] as usize) < dicts.device[i].0.len()));
     }
     for (key, value) in &block.props {
-        let _ = (
-            &dicts.prop_key.0[*key as usize],
-            &dicts.prop_value.0[*value as usize],
-        );
+        let _ = (&dicts.prop_key.0[*key as usize], &dicts.prop_value.0[*value as usize]);
     }
-    assert_eq!(
-        block
-            .batches
-            .iter()
-            .map(|batch| batch.events as usize)
-            .sum::<usize>(),
-        events.len()
-    );
-    assert_eq!(
-        events
-            .iter()
-            .map(|event| event.props as usize)
-            .sum::<usize>(),
-        block.props.len()
-    );
-    assert_eq!(
-        events
-            .iter()
-            .map(|event| event.numbers as usize)
-            .sum::<usize>(),
-        block.numbers.len()
-    );
+    assert_eq!(block.batches.iter().map(|batch| batch.events as usize).sum::<usize>(), events.len());
+    assert_eq!(events.iter().map(|event| event.props as usize).sum::<usize>(), block.props.len());
+    assert_eq!(events.iter().map(|event| event.numbers as usize).sum::<usize>(), block.numbers.len());
 }

@@ -61,13 +61,7 @@ fn hint_of(dict: usize) -> Option<Hint> {
 }
 
 /// Puts texts of a dictionary, the empty one left out. `hints` goes by code, or is empty.
-pub(crate) fn put_texts(
-    to: &mut Writer,
-    spelling: Spelling,
-    dict: usize,
-    texts: &[Text],
-    hints: &[&str],
-) {
+pub(crate) fn put_texts(to: &mut Writer, spelling: Spelling, dict: usize, texts: &[Text], hints: &[&str]) {
     let hint_of = hint_of(dict);
     for (i, text) in texts.iter().enumerate() {
         if let Some(n) = known::number(dict, text) {
@@ -76,12 +70,8 @@ pub(crate) fn put_texts(
         }
         let beside = hints.get(i + 1).copied().unwrap_or("");
         let rest = match &hint_of {
-            Some(Hint::Begins(mark)) => text
-                .strip_prefix(beside)
-                .and_then(|rest| rest.strip_prefix(mark)),
-            Some(Hint::Ends(mark)) => text
-                .strip_suffix(beside)
-                .and_then(|rest| rest.strip_suffix(mark)),
+            Some(Hint::Begins(mark)) => text.strip_prefix(beside).and_then(|rest| rest.strip_prefix(mark)),
+            Some(Hint::Ends(mark)) => text.strip_suffix(beside).and_then(|rest| rest.strip_suffix(mark)),
             None => None,
         };
         let (text, kind) = rest.map_or((text.as_str(), ITSELF), |rest| (rest, HINTED));
@@ -114,8 +104,7 @@ pub(crate) fn texts(
         let n = usize::try_from(head / 3).map_err(|_| Corrupt)?;
         let kind = head % 3;
         if kind == KNOWN_TEXT {
-            into.0
-                .push(Text::const_new(KNOWN[dict].get(n).ok_or(Corrupt)?));
+            into.0.push(Text::const_new(KNOWN[dict].get(n).ok_or(Corrupt)?));
             continue;
         }
         let bytes = match spelling {

@@ -45,19 +45,13 @@ impl Column {
         match self {
             Column::Constant(n) => *n,
             Column::Values(values) => values.get(row).copied().unwrap_or(0),
-            Column::Runs(runs) => runs
-                .get(runs.partition_point(|run| run.0 <= row))
-                .map_or(0, |run| run.1),
+            Column::Runs(runs) => runs.get(runs.partition_point(|run| run.0 <= row)).map_or(0, |run| run.1),
         }
     }
 
     /// The numbers in order; a constant one never ends.
     pub fn iter(&self) -> Rows<'_> {
-        Rows {
-            column: self,
-            row: 0,
-            run: 0,
-        }
+        Rows { column: self, row: 0, run: 0 }
     }
 
     /// Greatest of the first `n` numbers, 0 if there are none.
@@ -115,11 +109,7 @@ fn best_mode(values: &[u64]) -> u8 {
     for (i, &value) in values.iter().enumerate() {
         let len = varint_len(value);
         plain += len;
-        differences += if i == 0 {
-            len
-        } else {
-            varint_len(zigzag(value.wrapping_sub(before) as i64))
-        };
+        differences += if i == 0 { len } else { varint_len(zigzag(value.wrapping_sub(before) as i64)) };
         if i == 0 || value != before {
             runs += len + varint_len(run);
             run = 0;
@@ -131,11 +121,7 @@ fn best_mode(values: &[u64]) -> u8 {
         return first.min(2) as u8;
     }
     // Runs have to be much shorter, since a compressor finds them too.
-    let (least, mode) = if differences < plain {
-        (differences, DIFFERENCES)
-    } else {
-        (plain, PLAIN)
-    };
+    let (least, mode) = if differences < plain { (differences, DIFFERENCES) } else { (plain, PLAIN) };
     if runs * 4 < least { RUNS } else { mode }
 }
 
@@ -162,11 +148,7 @@ fn put_values(to: &mut Writer, mode: u8, values: &[u64]) {
 fn values(from: &mut Reader<'_>, mode: u8, n: usize) -> Result<Column, Corrupt> {
     // Each of these rows takes at least a byte.
     let fits = |from: &Reader<'_>| {
-        if n > from.remaining() {
-            Err(Corrupt)
-        } else {
-            Ok(Vec::with_capacity(n))
-        }
+        if n > from.remaining() { Err(Corrupt) } else { Ok(Vec::with_capacity(n)) }
     };
     match mode {
         ZEROS => Ok(Column::Constant(0)),
@@ -195,10 +177,7 @@ fn values(from: &mut Reader<'_>, mode: u8, n: usize) -> Result<Column, Corrupt> 
             while end < n {
                 let value = from.varint()?;
                 let run = usize::try_from(from.varint()?).map_err(|_| Corrupt)?;
-                end = end
-                    .checked_add(run)
-                    .filter(|end| run > 0 && *end <= n)
-                    .ok_or(Corrupt)?;
+                end = end.checked_add(run).filter(|end| run > 0 && *end <= n).ok_or(Corrupt)?;
                 runs.push((end, value));
             }
             Ok(Column::Runs(runs))
@@ -265,10 +244,7 @@ pub struct Sheet {
 impl Sheet {
     /// A sheet of at most 64 columns; those longer than `apart` bytes are compressed by themselves.
     pub fn new(apart: usize) -> Sheet {
-        Sheet {
-            apart,
-            ..Sheet::default()
-        }
+        Sheet { apart, ..Sheet::default() }
     }
 
     pub fn put(&mut self, values: impl Iterator<Item = u64>) {
@@ -315,14 +291,9 @@ impl Sheet {
     /// is unusual costs: a mask of the bytes that differ, and what they differ by.
     pub fn finish(self, usual: u128, to: &mut Writer) {
         let bytes = (self.control ^ usual).to_le_bytes();
-        let mask = (0..16)
-            .filter(|i| bytes[*i] != 0)
-            .fold(0u64, |mask, i| mask | 1 << i);
+        let mask = (0..16).filter(|i| bytes[*i] != 0).fold(0u64, |mask, i| mask | 1 << i);
         to.put_varint(mask);
-        bytes
-            .iter()
-            .filter(|byte| **byte != 0)
-            .for_each(|byte| to.put_u8(*byte));
+        bytes.iter().filter(|byte| **byte != 0).for_each(|byte| to.put_u8(*byte));
         to.put_bytes(&self.body.bytes);
     }
 }
@@ -344,10 +315,7 @@ impl<'a, 'b> SheetReader<'a, 'b> {
                 *byte = from.u8()?;
             }
         }
-        Ok(SheetReader {
-            control: u128::from_le_bytes(bytes) ^ usual,
-            from,
-        })
+        Ok(SheetReader { control: u128::from_le_bytes(bytes) ^ usual, from })
     }
 
     fn read(&mut self, n: usize) -> Result<(Column, bool), Corrupt> {
@@ -376,10 +344,6 @@ impl<'a, 'b> SheetReader<'a, 'b> {
     /// The next column, of `n` codes counted from `first`. `n` rows must have been taken from a budget.
     pub fn codes(&mut self, first: u64, n: usize) -> Result<Column, Corrupt> {
         let (column, escaped) = self.read(n)?;
-        if escaped {
-            unescape(column, first, n)
-        } else {
-            Ok(column)
-        }
+        if escaped { unescape(column, first, n) } else { Ok(column) }
     }
 }

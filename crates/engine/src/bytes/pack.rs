@@ -37,9 +37,7 @@ thread_local! {
 fn packer() -> Option<Compressor<'static>> {
     use zstd::zstd_safe::CParameter;
     let mut packer = Compressor::new(LEVEL).ok()?;
-    packer
-        .set_parameter(CParameter::ContentSizeFlag(false))
-        .ok()?;
+    packer.set_parameter(CParameter::ContentSizeFlag(false)).ok()?;
     packer.set_parameter(CParameter::ChecksumFlag(false)).ok()?;
     Some(packer)
 }
@@ -53,15 +51,9 @@ pub fn compress(bytes: &[u8]) -> Vec<u8> {
     } else {
         PACKER.with_borrow_mut(|packer| packer.as_mut()?.compress(bytes).ok())
     };
-    match frame
-        .as_deref()
-        .and_then(|frame| frame.strip_prefix(&MAGIC))
-    {
+    match frame.as_deref().and_then(|frame| frame.strip_prefix(&MAGIC)) {
         Some(frame) if frame.len() < bytes.len() => {
-            let padding = bytes
-                .len()
-                .saturating_sub(ceiling(frame.len()))
-                .div_ceil(64);
+            let padding = bytes.len().saturating_sub(ceiling(frame.len())).div_ceil(64);
             if padding == 0 {
                 to.put_varint(n - 1);
                 to.put_bytes(frame);
@@ -86,11 +78,7 @@ pub fn decompress(packed: &[u8], max: usize) -> Result<Vec<u8>, Corrupt> {
     let head = from.varint()?;
     if head == 0 {
         let bytes = from.take(from.remaining())?;
-        return if bytes.len() > max {
-            Err(Corrupt)
-        } else {
-            Ok(bytes.to_vec())
-        };
+        return if bytes.len() > max { Err(Corrupt) } else { Ok(bytes.to_vec()) };
     }
     let n = usize::try_from(head.div_ceil(2)).map_err(|_| Corrupt)?;
     if n > max.min(ceiling(packed.len())) {
@@ -100,17 +88,9 @@ pub fn decompress(packed: &[u8], max: usize) -> Result<Vec<u8>, Corrupt> {
     let frame = from.take(from.remaining().checked_sub(padding).ok_or(Corrupt)?)?;
     let frame = [&MAGIC, frame].concat();
     let mut bytes = Vec::with_capacity(n);
-    let unpacked = UNPACKER.with_borrow_mut(|unpacker| {
-        unpacker
-            .as_mut()?
-            .decompress_to_buffer(&frame, &mut bytes)
-            .ok()
-    });
-    if unpacked == Some(n) {
-        Ok(bytes)
-    } else {
-        Err(Corrupt)
-    }
+    let unpacked =
+        UNPACKER.with_borrow_mut(|unpacker| unpacker.as_mut()?.decompress_to_buffer(&frame, &mut bytes).ok());
+    if unpacked == Some(n) { Ok(bytes) } else { Err(Corrupt) }
 }
 
 /// The frame of all that is at rest. The checksum finds every error within 32 neighbouring bits and all
@@ -127,12 +107,8 @@ pub fn decompress(packed: &[u8], max: usize) -> Result<Vec<u8>, Corrupt> {
 /// Zero words are added where the rows are more than a [`Budget`] of the bytes would allow.
 pub(crate) fn seal(version: u8, rows: usize, mut words: Writer, packed: &[u8]) -> Vec<u8> {
     let padding = Budget::padding(words.len() + packed.len(), rows);
-    words
-        .bytes
-        .resize(words.len() + padding.next_multiple_of(8), 0);
-    let mut to = Writer {
-        bytes: Vec::with_capacity(words.len() + packed.len() + 15),
-    };
+    words.bytes.resize(words.len() + padding.next_multiple_of(8), 0);
+    let mut to = Writer { bytes: Vec::with_capacity(words.len() + packed.len() + 15) };
     to.put_bytes(&[version, 0, 0, 0, 0]);
     to.put_varint(words.len() as u64 / 8);
     to.put_bytes(&words.bytes);
@@ -163,9 +139,5 @@ pub(crate) fn unseal(version: u8, bytes: &[u8]) -> Result<(Budget, Reader<'_>, &
 pub(crate) fn finish_words(words: &Reader<'_>) -> Result<(), Corrupt> {
     let mut words = words.clone();
     let rest = words.take(words.remaining())?;
-    if rest.iter().all(|byte| *byte == 0) {
-        Ok(())
-    } else {
-        Err(Corrupt)
-    }
+    if rest.iter().all(|byte| *byte == 0) { Ok(()) } else { Err(Corrupt) }
 }

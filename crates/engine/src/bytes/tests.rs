@@ -15,10 +15,7 @@ fn numbers() {
         to.put_varint(n);
         let hex: String = to.bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hex, bytes);
-        assert_eq!(
-            (varint_len(n), Reader::new(&to.bytes).varint()),
-            (hex.len() / 2, Ok(n))
-        );
+        assert_eq!((varint_len(n), Reader::new(&to.bytes).varint()), (hex.len() / 2, Ok(n)));
     }
     for n in [0, -1, 1, i64::MIN, i64::MAX] {
         assert_eq!(unzigzag(zigzag(n)), n);
@@ -55,24 +52,15 @@ fn columns_take_their_shortest_way() {
     assert_eq!(len(&[1; 1000]), 1);
     assert_eq!(len(&[7200; 1000]), 3);
     assert_eq!(len(&[1, 2, 3, 4]), 5);
-    assert_eq!(
-        len(&(1_000_000..1_001_000).collect::<Vec<_>>()),
-        1 + 3 + 999
-    );
+    assert_eq!(len(&(1_000_000..1_001_000).collect::<Vec<_>>()), 1 + 3 + 999);
     assert_eq!(len(&[[7; 500], [9; 500]].concat()), 1 + 2 * (1 + 2));
 }
 
 #[test]
 fn a_column_of_any_length_takes_no_memory_that_its_bytes_do_not_justify() {
     let n = usize::MAX;
-    assert!(matches!(
-        Reader::new(&[0]).column(n),
-        Ok(Column::Constant(0))
-    ));
-    assert!(matches!(
-        Reader::new(&[2, 9]).column(n),
-        Ok(Column::Constant(9))
-    ));
+    assert!(matches!(Reader::new(&[0]).column(n), Ok(Column::Constant(0))));
+    assert!(matches!(Reader::new(&[2, 9]).column(n), Ok(Column::Constant(9))));
     for mode in [3, 4, 5, 6, 16, 255] {
         assert!(Reader::new(&[mode, 1, 2, 3]).column(n).is_err(), "{mode}");
     }
@@ -83,11 +71,7 @@ fn nothing_unpacks_to_more_than_its_length_justifies() {
     // Packs to a few kilobytes by itself, and is padded to a 64th.
     let zeros = vec![0; 50_000_000];
     let packed = compress(&zeros);
-    assert!(
-        (700_000..900_000).contains(&packed.len()),
-        "{}",
-        packed.len()
-    );
+    assert!((700_000..900_000).contains(&packed.len()), "{}", packed.len());
     assert_eq!(decompress(&packed, zeros.len()).as_ref(), Ok(&zeros));
     assert_eq!(decompress(&packed, zeros.len() - 1), Err(Corrupt));
     // The same frame without its padding, and with a smaller length than it has.
@@ -116,10 +100,8 @@ fn values() -> impl Strategy<Value = Vec<u64>> {
     prop_oneof![
         vec(value.clone(), 0..40),
         (value.clone(), 0..40usize).prop_map(|(value, n)| vec![value; n]),
-        vec((value, 1..60usize), 0..5).prop_map(|runs| runs
-            .into_iter()
-            .flat_map(|(value, n)| vec![value; n])
-            .collect()),
+        vec((value, 1..60usize), 0..5)
+            .prop_map(|runs| runs.into_iter().flat_map(|(value, n)| vec![value; n]).collect()),
     ]
 }
 

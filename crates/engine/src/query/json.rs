@@ -79,14 +79,8 @@ impl Report {
 fn result<'a>(row: &'a Row, query: &Query) -> ResponseRow<'a> {
     let labels = row.labels.iter().zip(&query.dimensions);
     ResponseRow {
-        metrics: query
-            .metrics
-            .iter()
-            .map(|&metric| row.value(metric))
-            .collect(),
-        dimensions: labels
-            .map(|(text, dimension)| shown(text, dimension))
-            .collect(),
+        metrics: query.metrics.iter().map(|&metric| row.value(metric)).collect(),
+        dimensions: labels.map(|(text, dimension)| shown(text, dimension)).collect(),
     }
 }
 
@@ -103,43 +97,24 @@ fn shown<'a>(text: &'a str, dimension: &Dimension) -> &'a str {
 fn echo<'a>(query: &Query, site: &'a str) -> Echo<'a> {
     let by = |order: &Order| match order {
         Order::Metric(metric) => metric.key().to_owned(),
-        Order::Dimension(n) => query
-            .dimensions
-            .get(*n)
-            .map(Dimension::to_string)
-            .unwrap_or_default(),
+        Order::Dimension(n) => query.dimensions.get(*n).map(Dimension::to_string).unwrap_or_default(),
     };
     let way = |direction: Direction| {
-        if direction == Direction::Ascending {
-            "asc"
-        } else {
-            "desc"
-        }
+        if direction == Direction::Ascending { "asc" } else { "desc" }
     };
     Echo {
         site_id: site,
-        metrics: query
-            .metrics
-            .iter()
-            .map(|metric: &Metric| metric.key())
-            .collect(),
+        metrics: query.metrics.iter().map(|metric: &Metric| metric.key()).collect(),
         date_range: date_range(query),
         filters: [],
         dimensions: query.dimensions.iter().map(Dimension::to_string).collect(),
-        order_by: query
-            .order
-            .iter()
-            .map(|(order, direction)| (by(order), way(*direction)))
-            .collect(),
+        order_by: query.order.iter().map(|(order, direction)| (by(order), way(*direction))).collect(),
         include: Include {
             imports: query.include_imports,
             time_labels: query.include_time_labels,
             total_rows: query.include_total_rows,
         },
-        pagination: Pagination {
-            offset: query.offset,
-            limit: query.limit.min(MAX_ROWS),
-        },
+        pagination: Pagination { offset: query.offset, limit: query.limit.min(MAX_ROWS) },
     }
 }
 

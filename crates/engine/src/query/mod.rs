@@ -53,48 +53,17 @@ pub struct MetricRow {
 
 impl Metric {
     pub const TABLE: [MetricRow; 7] = [
-        MetricRow {
-            metric: Metric::Visitors,
-            key: "visitors",
-            label: "Visitors",
-        },
-        MetricRow {
-            metric: Metric::Visits,
-            key: "visits",
-            label: "Visits",
-        },
-        MetricRow {
-            metric: Metric::Pageviews,
-            key: "pageviews",
-            label: "Page views",
-        },
-        MetricRow {
-            metric: Metric::ViewsPerVisit,
-            key: "views_per_visit",
-            label: "Views per visit",
-        },
-        MetricRow {
-            metric: Metric::BounceRate,
-            key: "bounce_rate",
-            label: "Bounce rate",
-        },
-        MetricRow {
-            metric: Metric::VisitDuration,
-            key: "visit_duration",
-            label: "Visit duration",
-        },
-        MetricRow {
-            metric: Metric::Events,
-            key: "events",
-            label: "Events",
-        },
+        MetricRow { metric: Metric::Visitors, key: "visitors", label: "Visitors" },
+        MetricRow { metric: Metric::Visits, key: "visits", label: "Visits" },
+        MetricRow { metric: Metric::Pageviews, key: "pageviews", label: "Page views" },
+        MetricRow { metric: Metric::ViewsPerVisit, key: "views_per_visit", label: "Views per visit" },
+        MetricRow { metric: Metric::BounceRate, key: "bounce_rate", label: "Bounce rate" },
+        MetricRow { metric: Metric::VisitDuration, key: "visit_duration", label: "Visit duration" },
+        MetricRow { metric: Metric::Events, key: "events", label: "Events" },
     ];
 
     pub fn from_key(key: &str) -> Option<Metric> {
-        Metric::TABLE
-            .iter()
-            .find(|row| row.key == key)
-            .map(|row| row.metric)
+        Metric::TABLE.iter().find(|row| row.key == key).map(|row| row.metric)
     }
 
     pub fn key(self) -> &'static str {
@@ -112,14 +81,10 @@ impl Metric {
             Metric::Visitors => Value::Whole(counts.visitors),
             Metric::Visits => Value::Whole(counts.visits),
             Metric::Pageviews => Value::Whole(counts.pageviews),
-            Metric::ViewsPerVisit => {
-                Value::Hundredths(rounded(views_of_visits, 100, counts.visits))
+            Metric::ViewsPerVisit => Value::Hundredths(rounded(views_of_visits, 100, counts.visits)),
+            Metric::BounceRate => {
+                Value::Whole(rounded(counts.visits.saturating_sub(counts.engaged), 100, counts.visits))
             }
-            Metric::BounceRate => Value::Whole(rounded(
-                counts.visits.saturating_sub(counts.engaged),
-                100,
-                counts.visits,
-            )),
             Metric::VisitDuration => Value::Whole(rounded(counts.duration_s, 1, counts.visits)),
             Metric::Events => Value::Whole(counts.pageviews.saturating_add(counts.events)),
         }
@@ -127,10 +92,7 @@ impl Metric {
 
     /// Whether the figure is about visits as wholes, and so has no meaning for a single event.
     pub fn is_of_visits(self) -> bool {
-        matches!(
-            self,
-            Metric::ViewsPerVisit | Metric::BounceRate | Metric::VisitDuration
-        )
+        matches!(self, Metric::ViewsPerVisit | Metric::BounceRate | Metric::VisitDuration)
     }
 }
 
@@ -189,12 +151,7 @@ pub enum Interval {
 }
 
 impl Interval {
-    pub const ALL: [Interval; 4] = [
-        Interval::Hour,
-        Interval::Day,
-        Interval::Week,
-        Interval::Month,
-    ];
+    pub const ALL: [Interval; 4] = [Interval::Hour, Interval::Day, Interval::Week, Interval::Month];
 
     /// The word in queries and URLs.
     pub fn key(self) -> &'static str {
@@ -207,9 +164,7 @@ impl Interval {
     }
 
     pub fn from_key(key: &str) -> Option<Interval> {
-        Interval::ALL
-            .into_iter()
-            .find(|interval| interval.key() == key)
+        Interval::ALL.into_iter().find(|interval| interval.key() == key)
     }
 }
 

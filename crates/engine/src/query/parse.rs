@@ -26,12 +26,7 @@ const MAX_PROP_KEY: usize = 300;
 /// Reads a query. `now_ms` is Unix milliseconds; `bounds` are the first and last day with data, for `all`.
 /// Err is one sentence that names the key and what is allowed; of the query it quotes only short pieces.
 /// `site_id` is the caller's to read and to check.
-pub fn parse(
-    json: &[u8],
-    zone: &TimeZone,
-    now_ms: i64,
-    bounds: Option<(Day, Day)>,
-) -> Result<Query, String> {
+pub fn parse(json: &[u8], zone: &TimeZone, now_ms: i64, bounds: Option<(Day, Day)>) -> Result<Query, String> {
     let value: Value =
         serde_json::from_slice(json).map_err(|error| format!("The query is not JSON: {error}."))?;
     let Value::Object(query) = &value else {
@@ -42,36 +37,23 @@ pub fn parse(
     let metrics = metrics(query.get("metrics"))?;
     let range = range(query.get("date_range"), zone, now_ms, bounds)?;
     let names = names("dimensions", query.get("dimensions"))?;
-    let dimensions = names
-        .iter()
-        .map(|name| dimension(name, &range.days))
-        .collect::<Result<Vec<_>, _>>()?;
+    let dimensions = names.iter().map(|name| dimension(name, &range.days)).collect::<Result<Vec<_>, _>>()?;
     let order = order(query.get("order_by"), &metrics, &names, &dimensions)?;
     let include = include(query.get("include"))?;
     let (limit, offset) = pagination(query.get("pagination"))?;
     no_filters(query.get("filters"))?;
 
-    let by_time = dimensions
-        .iter()
-        .any(|dimension| matches!(dimension, Dimension::Time(_)));
+    let by_time = dimensions.iter().any(|dimension| matches!(dimension, Dimension::Time(_)));
     if include.time_labels && !by_time {
-        return Err(
-            "include.time_labels: needs a time dimension: time, time:hour, time:day, time:week or \
+        return Err("include.time_labels: needs a time dimension: time, time:hour, time:day, time:week or \
                     time:month."
-                .into(),
-        );
+            .into());
     }
     let by_hour = dimensions == [Dimension::Time(Interval::Hour)];
     if by_hour && time::len(&range.days) > MAX_DAYS_BY_HOUR {
-        return Err(format!(
-            "date_range: by hour at most {MAX_DAYS_BY_HOUR} days at once."
-        ));
+        return Err(format!("date_range: by hour at most {MAX_DAYS_BY_HOUR} days at once."));
     }
-    let range = if include.trim {
-        range.trimmed(by_hour, zone, now_ms)
-    } else {
-        range
-    };
+    let range = if include.trim { range.trimmed(by_hour, zone, now_ms) } else { range };
 
     let query = Query {
         metrics,
@@ -91,35 +73,20 @@ pub fn parse(
     Ok(query)
 }
 
-const KEYS: [&str; 8] = [
-    "site_id",
-    "metrics",
-    "date_range",
-    "dimensions",
-    "filters",
-    "order_by",
-    "include",
-    "pagination",
-];
+const KEYS: [&str; 8] =
+    ["site_id", "metrics", "date_range", "dimensions", "filters", "order_by", "include", "pagination"];
 
 /// Refuses keys that an object does not have. `path` is the object's own name and a dot, or nothing.
 fn only(object: &Map<String, Value>, path: &str, allowed: &[&str]) -> Result<(), String> {
     match object.keys().find(|key| !allowed.contains(&key.as_str())) {
-        Some(key) => Err(format!(
-            "{path}{}: no such key; there are {}.",
-            short(key),
-            allowed.join(", ")
-        )),
+        Some(key) => Err(format!("{path}{}: no such key; there are {}.", short(key), allowed.join(", "))),
         None => Ok(()),
     }
 }
 
 /// At most 60 characters of something from outside, without control characters.
 fn short(text: &str) -> String {
-    text.chars()
-        .take(60)
-        .map(|c| if c.is_control() { '?' } else { c })
-        .collect()
+    text.chars().take(60).map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
 /// A list of different names; nothing and null are an empty one.
@@ -149,8 +116,7 @@ fn metrics(value: Option<&Value>) -> Result<Vec<Metric>, String> {
         return Err(format!("metrics: at least one of {}.", all()));
     }
     let metric = |name: &String| {
-        Metric::from_key(name)
-            .ok_or_else(|| format!("metrics: {} is not one of {}.", short(name), all()))
+        Metric::from_key(name).ok_or_else(|| format!("metrics: {} is not one of {}.", short(name), all()))
     };
     names.iter().map(metric).collect()
 }
@@ -166,12 +132,7 @@ struct Range {
 
 impl Range {
     fn whole(first: Day, last: Day) -> Range {
-        Range {
-            days: first..=last,
-            first_hour: 0,
-            last_hour: 23,
-            running: false,
-        }
+        Range { days: first..=last, first_hour: 0, last_hour: 23, running: false }
     }
 
     /// Without what is still to come, so that a curve has no empty end.
@@ -203,64 +164,39 @@ fn range(
         Some(Value::Array(ends)) => match ends.as_slice() {
             [Value::String(from), Value::String(to)] => range_of_ends(from, to, zone)?,
             _ => {
-                return Err(format!(
-                    "date_range: neither two dates nor two times; allowed are {RANGES}."
-                ));
+                return Err(format!("date_range: neither two dates nor two times; allowed are {RANGES}."));
             }
         },
         _ => return Err(format!("date_range: needed; allowed are {RANGES}.")),
     };
     if time::len(&range.days) > MAX_DAYS {
-        return Err(format!(
-            "date_range: longer than {MAX_DAYS} days, a hundred years."
-        ));
+        return Err(format!("date_range: longer than {MAX_DAYS} days, a hundred years."));
     }
     Ok(range)
 }
 
 /// `7d` and the like end yesterday, `6mo` and the like with the month before this one; `day`, `month` and
 /// `year` are the whole of the one that is running.
-fn range_of_word(
-    word: &str,
-    zone: &TimeZone,
-    now_ms: i64,
-    bounds: Option<(Day, Day)>,
-) -> Option<Range> {
+fn range_of_word(word: &str, zone: &TimeZone, now_ms: i64, bounds: Option<(Day, Day)>) -> Option<Range> {
     let today = time::local(zone, now_ms).day;
-    let running = |first, last| {
-        Some(Range {
-            running: true,
-            ..Range::whole(first, last)
-        })
-    };
+    let running = |first, last| Some(Range { running: true, ..Range::whole(first, last) });
     match word {
         "day" => return running(today, today),
         "month" => {
-            return running(
-                time::first_of_month(today, 0),
-                time::last_of_month(today, 0),
-            );
+            return running(time::first_of_month(today, 0), time::last_of_month(today, 0));
         }
         "year" => return running(time::first_of_year(today), time::last_of_year(today)),
         "all" => {
             let (first, last) = bounds.unwrap_or((today, today));
             let last = last.max(today);
-            return Some(Range::whole(
-                first.max(time::plus(last, 1 - MAX_DAYS)),
-                last,
-            ));
+            return Some(Range::whole(first.max(time::plus(last, 1 - MAX_DAYS)), last));
         }
         "24h" => {
             // The running hour and the 23 before it.
             let from_ms = now_ms.saturating_sub(23 * 3_600_000);
             let hour = |at_ms| time::hour_of(at_ms, time::local(zone, at_ms).offset_s) as u8;
             let days = time::local(zone, from_ms).day..=today;
-            return Some(Range {
-                days,
-                first_hour: hour(from_ms),
-                last_hour: hour(now_ms),
-                running: false,
-            });
+            return Some(Range { days, first_hour: hour(from_ms), last_hour: hour(now_ms), running: false });
         }
         _ => {}
     }
@@ -269,35 +205,24 @@ fn range_of_word(
         return Some(Range::whole(time::plus(last, 1 - days), last));
     }
     let months = word.strip_suffix("mo").and_then(|n| number(n, 100))?;
-    Some(Range::whole(
-        time::first_of_month(today, -months),
-        time::last_of_month(today, -1),
-    ))
+    Some(Range::whole(time::first_of_month(today, -months), time::last_of_month(today, -1)))
 }
 
 /// Digits alone, from 1 to `max`.
 fn number(text: &str, max: i32) -> Option<i32> {
     let digits = (1..=4).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
-    digits
-        .then(|| text.parse().ok())
-        .flatten()
-        .filter(|n| (1..=max).contains(n))
+    digits.then(|| text.parse().ok()).flatten().filter(|n| (1..=max).contains(n))
 }
 
 fn range_of_ends(from: &str, to: &str, zone: &TimeZone) -> Result<Range, String> {
     if let (Some(from), Some(to)) = (time::parse_day(from), time::parse_day(to)) {
         return Ok(Range::whole(from.min(to), from.max(to)));
     }
-    let times = from
-        .parse::<Timestamp>()
-        .ok()
-        .zip(to.parse::<Timestamp>().ok());
+    let times = from.parse::<Timestamp>().ok().zip(to.parse::<Timestamp>().ok());
     let Some((from, to)) = times.map(|(a, b)| (a.min(b), a.max(b))) else {
-        return Err(
-            "date_range: neither two dates (2024-09-01) nor two times with offset \
+        return Err("date_range: neither two dates (2024-09-01) nor two times with offset \
                     (2024-09-01T00:00:00+02:00)."
-                .into(),
-        );
+            .into());
     };
 
     // The last second belongs to the range, as in 23:59:59; a full hour ends it.
@@ -319,16 +244,8 @@ fn range_of_ends(from: &str, to: &str, zone: &TimeZone) -> Result<Range, String>
     let ends_day = end_ms == time::start_ms(zone, time::plus(last.day, 1));
     Ok(Range {
         days: first.day..=last.day,
-        first_hour: if begins_day {
-            0
-        } else {
-            time::hour_of(from_ms, first.offset_s) as u8
-        },
-        last_hour: if ends_day {
-            23
-        } else {
-            time::hour_of(end_ms - 1, last.offset_s) as u8
-        },
+        first_hour: if begins_day { 0 } else { time::hour_of(from_ms, first.offset_s) as u8 },
+        last_hour: if ends_day { 23 } else { time::hour_of(end_ms - 1, last.offset_s) as u8 },
         running: false,
     })
 }
@@ -371,9 +288,7 @@ fn dimension(name: &str, days: &RangeInclusive<Day>) -> Result<Dimension, String
 
 /// The dimensions that are asked for by their key alone.
 fn named() -> impl Iterator<Item = &'static crate::rollup::DimRow> {
-    Dim::TABLE
-        .iter()
-        .filter(|row| !matches!(row.dim, Dim::Total | Dim::Hour | Dim::Prop))
+    Dim::TABLE.iter().filter(|row| !matches!(row.dim, Dim::Total | Dim::Hour | Dim::Prop))
 }
 
 /// What `time` alone means: Plausible's steps (48 hours, 40 days apart, 52 weeks apart).
@@ -401,8 +316,7 @@ fn order(
     };
     let mut order = Vec::with_capacity(entries.len());
     for entry in entries {
-        let Some([Value::String(name), Value::String(direction)]) =
-            entry.as_array().map(Vec::as_slice)
+        let Some([Value::String(name), Value::String(direction)]) = entry.as_array().map(Vec::as_slice)
         else {
             return Err(sentence.into());
         };
@@ -412,34 +326,21 @@ fn order(
             _ => return Err(sentence.into()),
         };
         let metric = Metric::from_key(name).filter(|metric| metrics.contains(metric));
-        let known = dimensions
-            .iter()
-            .zip(names)
-            .position(|(dim, asked)| asked == name || dim.to_string() == *name);
+        let known =
+            dimensions.iter().zip(names).position(|(dim, asked)| asked == name || dim.to_string() == *name);
         let by = metric.map(Order::Metric).or(known.map(Order::Dimension));
-        let by = by.ok_or_else(|| {
-            format!(
-                "order_by: {} is not among metrics or dimensions.",
-                short(name)
-            )
-        })?;
+        let by =
+            by.ok_or_else(|| format!("order_by: {} is not among metrics or dimensions.", short(name)))?;
         if order.iter().any(|(other, _)| *other == by) {
             return Err(format!("order_by: {} stands there twice.", short(name)));
         }
         order.push((by, direction));
     }
     if order.is_empty() {
-        if let Some(time) = dimensions
-            .iter()
-            .position(|dimension| matches!(dimension, Dimension::Time(_)))
-        {
+        if let Some(time) = dimensions.iter().position(|dimension| matches!(dimension, Dimension::Time(_))) {
             order.push((Order::Dimension(time), Direction::Ascending));
         }
-        order.extend(
-            metrics
-                .first()
-                .map(|&metric| (Order::Metric(metric), Direction::Descending)),
-        );
+        order.extend(metrics.first().map(|&metric| (Order::Metric(metric), Direction::Descending)));
     }
     Ok(order)
 }
@@ -458,16 +359,7 @@ fn include(value: Option<&Value>) -> Result<Include, String> {
         Some(Value::Object(object)) => object,
         Some(_) => return Err("include: not an object.".into()),
     };
-    only(
-        object,
-        "include.",
-        &[
-            "total_rows",
-            "time_labels",
-            "imports",
-            "trim_relative_date_range",
-        ],
-    )?;
+    only(object, "include.", &["total_rows", "time_labels", "imports", "trim_relative_date_range"])?;
     let flag = |key: &str| match object.get(key) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::Bool(flag)) => Ok(Some(*flag)),
@@ -489,18 +381,12 @@ fn pagination(value: Option<&Value>) -> Result<(usize, usize), String> {
         Some(_) => return Err("pagination: not an object.".into()),
     };
     only(object, "pagination.", &["limit", "offset"])?;
-    let whole = |key: &str| {
-        object
-            .get(key)
-            .map(|value| value.as_u64().and_then(|n| usize::try_from(n).ok()))
-    };
+    let whole = |key: &str| object.get(key).map(|value| value.as_u64().and_then(|n| usize::try_from(n).ok()));
     let limit = match whole("limit") {
         None => MAX_ROWS,
         Some(Some(limit)) if (1..=MAX_ROWS).contains(&limit) => limit,
         Some(_) => {
-            return Err(format!(
-                "pagination.limit: a whole number from 1 to {MAX_ROWS}."
-            ));
+            return Err(format!("pagination.limit: a whole number from 1 to {MAX_ROWS}."));
         }
     };
     match whole("offset") {
@@ -514,10 +400,9 @@ fn no_filters(value: Option<&Value>) -> Result<(), String> {
     match value {
         None | Some(Value::Null) => Ok(()),
         Some(Value::Array(list)) if list.is_empty() => Ok(()),
-        Some(Value::Array(_)) => Err(
-            "filters: not there yet; a later version answers them by scanning single events."
-                .into(),
-        ),
+        Some(Value::Array(_)) => {
+            Err("filters: not there yet; a later version answers them by scanning single events.".into())
+        }
         Some(_) => Err("filters: not a list.".into()),
     }
 }

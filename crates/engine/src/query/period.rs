@@ -34,12 +34,8 @@ impl Period {
     /// Reads `from` and `to`, else `period`, of a URL's query, in whatever order and among whatever else. None
     /// if they are not there or cannot be understood.
     pub fn from_url(query: &str) -> Option<Period> {
-        let value = |key: &str| {
-            query
-                .split('&')
-                .filter_map(|pair| pair.split_once('='))
-                .find(|(k, _)| *k == key)
-        };
+        let value =
+            |key: &str| query.split('&').filter_map(|pair| pair.split_once('=')).find(|(k, _)| *k == key);
         let day = |key| value(key).and_then(|(_, text)| time::parse_day(text));
         if let (Some(from), Some(to)) = (day("from"), day("to")) {
             let days = from.min(to)..=from.max(to);
@@ -52,11 +48,8 @@ impl Period {
             "year" => Some(Period::Year),
             "all" => Some(Period::All),
             word => {
-                let days: u16 = word
-                    .strip_suffix('d')
-                    .filter(|n| n.bytes().all(|b| b.is_ascii_digit()))?
-                    .parse()
-                    .ok()?;
+                let days: u16 =
+                    word.strip_suffix('d').filter(|n| n.bytes().all(|b| b.is_ascii_digit()))?.parse().ok()?;
                 (1..=5000).contains(&days).then_some(Period::Last(days))
             }
         }
@@ -76,12 +69,7 @@ impl Period {
     }
 
     /// The days meant, first to last. `bounds` are the first and last day with data.
-    pub fn days(
-        &self,
-        now_ms: i64,
-        zone: &TimeZone,
-        bounds: Option<(Day, Day)>,
-    ) -> RangeInclusive<Day> {
+    pub fn days(&self, now_ms: i64, zone: &TimeZone, bounds: Option<(Day, Day)>) -> RangeInclusive<Day> {
         let today = time::local(zone, now_ms).day;
         match self {
             Period::Today => today..=today,
@@ -104,13 +92,7 @@ impl Period {
     /// The period one earlier (-1) or later (1): a calendar month's is the next calendar month, a year's the
     /// next year, any other's as many days. What has a name again gets it. None past today, before the first
     /// day with data, and for all.
-    pub fn step(
-        &self,
-        by: i32,
-        now_ms: i64,
-        zone: &TimeZone,
-        bounds: Option<(Day, Day)>,
-    ) -> Option<Period> {
+    pub fn step(&self, by: i32, now_ms: i64, zone: &TimeZone, bounds: Option<(Day, Day)>) -> Option<Period> {
         if *self == Period::All {
             return None;
         }
@@ -118,20 +100,13 @@ impl Period {
         let days = self.days(now_ms, zone, bounds);
         let (first, last) = (*days.start(), *days.end());
         let custom = matches!(self, Period::Custom(_));
-        let is_month =
-            first == time::first_of_month(first, 0) && last == time::last_of_month(first, 0);
+        let is_month = first == time::first_of_month(first, 0) && last == time::last_of_month(first, 0);
         let is_year = first == time::first_of_year(first) && last == time::last_of_year(first);
         let (first, last) = if *self == Period::Month || custom && is_month {
-            (
-                time::first_of_month(first, by),
-                time::last_of_month(first, by),
-            )
+            (time::first_of_month(first, by), time::last_of_month(first, by))
         } else if *self == Period::Year || custom && is_year {
             let months = by.saturating_mul(12);
-            (
-                time::first_of_month(first, months),
-                time::last_of_month(first, months.saturating_add(11)),
-            )
+            (time::first_of_month(first, months), time::last_of_month(first, months.saturating_add(11)))
         } else {
             let days = by.saturating_mul(time::len(&days));
             (time::plus(first, days), time::plus(last, days))
@@ -145,11 +120,7 @@ impl Period {
         let is = |period: &Period| period.days(now_ms, zone, bounds) == stepped;
         let calendar = [Period::Month, Period::Year];
         let short = [Period::Today, Period::Yesterday];
-        let names: &[Period] = if custom && (is_month || is_year) {
-            &calendar
-        } else {
-            &short
-        };
+        let names: &[Period] = if custom && (is_month || is_year) { &calendar } else { &short };
         Some(match names.iter().find(|period| is(period)) {
             Some(named) => named.clone(),
             None if last == today => u16::try_from(time::len(&stepped))
@@ -165,11 +136,7 @@ impl Period {
 /// both, so that each day stands beside one of the same weekday.
 pub fn previous(days: &RangeInclusive<Day>) -> RangeInclusive<Day> {
     let len = time::len(days);
-    let back = if len < 7 {
-        len
-    } else {
-        len.saturating_add(6) / 7 * 7
-    };
+    let back = if len < 7 { len } else { len.saturating_add(6) / 7 * 7 };
     time::plus(*days.start(), -back)..=time::plus(*days.end(), -back)
 }
 

@@ -29,33 +29,26 @@ pub fn plan(query: &Query) -> Result<Plan, String> {
         [Dimension::Value(dim)] => vec![*dim],
         [Dimension::Prop(_)] => vec![Dim::Prop],
         _ => {
-            return Err("dimensions: more than one at a time, time included, needs a scan of single events, \
+            return Err(
+                "dimensions: more than one at a time, time included, needs a scan of single events, \
                         which a later version brings; ask for one."
-                .into());
+                    .into(),
+            );
         }
     };
     if !query.is_whole_days() && query.dimensions != [Dimension::Time(Interval::Hour)] {
-        return Err("date_range: a part of a day can be asked for by \"time:hour\" only; everything else is kept by \
+        return Err(
+            "date_range: a part of a day can be asked for by \"time:hour\" only; everything else is kept by \
                     whole local days."
-            .into());
+                .into(),
+        );
     }
     for dimension in &query.dimensions {
-        if let Some(metric) = query
-            .metrics
-            .iter()
-            .find(|&&metric| !fits(metric, dimension))
-        {
-            return Err(format!(
-                "metrics: {} cannot be broken down by {dimension}.",
-                metric.key()
-            ));
+        if let Some(metric) = query.metrics.iter().find(|&&metric| !fits(metric, dimension)) {
+            return Err(format!("metrics: {} cannot be broken down by {dimension}.", metric.key()));
         }
     }
-    Ok(Plan {
-        dims,
-        days: query.days.clone(),
-        imports: query.include_imports != Some(false),
-    })
+    Ok(Plan { dims, days: query.days.clone(), imports: query.include_imports != Some(false) })
 }
 
 /// Whether a metric means something by a dimension. A page view or an event has no duration and does not

@@ -20,20 +20,12 @@ pub struct Row {
 
 impl Row {
     fn new(labels: Vec<Text>, counts: Counts) -> Row {
-        Row {
-            labels,
-            counts,
-            visits: counts,
-        }
+        Row { labels, counts, visits: counts }
     }
 
     /// The figure of a metric in this row.
     pub fn value(&self, metric: Metric) -> Value {
-        metric.value(if metric.is_of_visits() {
-            &self.visits
-        } else {
-            &self.counts
-        })
+        metric.value(if metric.is_of_visits() { &self.visits } else { &self.counts })
     }
 
     /// The value of the only dimension; empty for totals.
@@ -68,16 +60,10 @@ pub fn report<R: Borrow<Rollup>>(query: &Query, plan: &Plan, data: &[(Day, Dim, 
         None => vec![Row::new(Vec::new(), total(asked(Dim::Total)))],
         Some(Dimension::Time(interval)) => {
             time_labels = labels(*interval, query);
-            let dim = if *interval == Interval::Hour {
-                Dim::Hour
-            } else {
-                Dim::Total
-            };
+            let dim = if *interval == Interval::Hour { Dim::Hour } else { Dim::Total };
             by_time(*interval, query, asked(dim))
         }
-        Some(Dimension::Value(Dim::Page)) => {
-            with_entries(by_value(asked(Dim::Page)), asked(Dim::EntryPage))
-        }
+        Some(Dimension::Value(Dim::Page)) => with_entries(by_value(asked(Dim::Page)), asked(Dim::EntryPage)),
         Some(Dimension::Value(dim)) => by_value(asked(*dim)),
         Some(Dimension::Prop(key)) => by_prop(key, asked(Dim::Prop)),
     };
@@ -86,18 +72,12 @@ pub fn report<R: Borrow<Rollup>>(query: &Query, plan: &Plan, data: &[(Day, Dim, 
     rows.drain(..query.offset.min(total_rows));
     rows.truncate(query.limit);
     rows.shrink_to_fit();
-    Report {
-        rows,
-        total_rows,
-        time_labels,
-    }
+    Report { rows, total_rows, time_labels }
 }
 
 fn total<'a>(rollups: impl Iterator<Item = (Day, &'a Rollup)>) -> Counts {
     let mut sum = Counts::default();
-    rollups
-        .flat_map(|(_, rollup)| &rollup.cells)
-        .for_each(|(_, counts)| sum += *counts);
+    rollups.flat_map(|(_, rollup)| &rollup.cells).for_each(|(_, counts)| sum += *counts);
     sum
 }
 
@@ -121,19 +101,13 @@ fn rows_of<'a>(cells: impl Iterator<Item = (&'a str, &'a Counts)>) -> Vec<Row> {
     }
     // In no order: the caller sorts, and no two labels are equal.
     let rows = sums.into_iter().filter(|(_, counts)| !counts.is_zero());
-    rows.map(|(value, counts)| Row::new(vec![Text::from(value)], counts))
-        .collect()
+    rows.map(|(value, counts)| Row::new(vec![Text::from(value)], counts)).collect()
 }
 
 /// Pages, whose bounce rate and duration are those of the visits that entered there.
-fn with_entries<'a>(
-    mut pages: Vec<Row>,
-    entries: impl Iterator<Item = (Day, &'a Rollup)>,
-) -> Vec<Row> {
-    let mut entries: HashMap<Text, Counts> = by_value(entries)
-        .into_iter()
-        .filter_map(|mut row| Some((row.labels.pop()?, row.counts)))
-        .collect();
+fn with_entries<'a>(mut pages: Vec<Row>, entries: impl Iterator<Item = (Day, &'a Rollup)>) -> Vec<Row> {
+    let mut entries: HashMap<Text, Counts> =
+        by_value(entries).into_iter().filter_map(|mut row| Some((row.labels.pop()?, row.counts))).collect();
     for row in &mut pages {
         row.visits = entries.remove(row.label()).unwrap_or_default();
     }
@@ -160,10 +134,7 @@ fn by_time<'a>(
         let start = bucket(interval, day, *query.days.start());
         for (value, counts) in &rollup.cells {
             let hour = match interval {
-                Interval::Hour => value
-                    .parse()
-                    .ok()
-                    .filter(|&hour| is_asked(query, day, hour)),
+                Interval::Hour => value.parse().ok().filter(|&hour| is_asked(query, day, hour)),
                 _ => Some(0),
             };
             if let Some(hour) = hour {
@@ -172,8 +143,7 @@ fn by_time<'a>(
         }
     }
     let sums = sums.into_iter().filter(|(_, counts)| !counts.is_zero());
-    sums.map(|((day, hour), counts)| Row::new(vec![label(interval, day, hour)], counts))
-        .collect()
+    sums.map(|((day, hour), counts)| Row::new(vec![label(interval, day, hour)], counts)).collect()
 }
 
 /// Whether an hour of a day lies in the range, whose first and last day may be parts.
@@ -198,9 +168,8 @@ fn labels(interval: Interval, query: &Query) -> Vec<Text> {
     for day in (first.0..=query.days.end().0).map(Day) {
         match interval {
             Interval::Hour => {
-                let hours = time::hours(&query.zone, day)
-                    .into_iter()
-                    .filter(|&hour| is_asked(query, day, hour));
+                let hours =
+                    time::hours(&query.zone, day).into_iter().filter(|&hour| is_asked(query, day, hour));
                 labels.extend(hours.map(|hour| label(interval, day, hour)));
             }
             Interval::Day if !time::exists(&query.zone, day) => {}
@@ -222,11 +191,7 @@ fn compare(query: &Query, a: &Row, b: &Row) -> Ordering {
             Order::Metric(metric) => a.value(*metric).cmp(&b.value(*metric)),
             Order::Dimension(n) => a.labels.get(*n).cmp(&b.labels.get(*n)),
         };
-        let ordering = if *direction == Direction::Descending {
-            ordering.reverse()
-        } else {
-            ordering
-        };
+        let ordering = if *direction == Direction::Descending { ordering.reverse() } else { ordering };
         if ordering.is_ne() {
             return ordering;
         }
@@ -237,24 +202,13 @@ fn compare(query: &Query, a: &Row, b: &Row) -> Ordering {
 impl Report {
     /// One entry for every time label, zero where nothing was counted: what a chart draws.
     pub fn series(&self) -> Vec<(Text, Counts)> {
-        let counts: HashMap<&str, Counts> = self
-            .rows
-            .iter()
-            .map(|row| (row.label(), row.counts))
-            .collect();
-        let point = |label: &Text| {
-            (
-                label.clone(),
-                counts.get(label.as_str()).copied().unwrap_or_default(),
-            )
-        };
+        let counts: HashMap<&str, Counts> = self.rows.iter().map(|row| (row.label(), row.counts)).collect();
+        let point = |label: &Text| (label.clone(), counts.get(label.as_str()).copied().unwrap_or_default());
         self.time_labels.iter().map(point).collect()
     }
 
     /// The counts of a query without dimensions.
     pub fn totals(&self) -> Counts {
-        self.rows
-            .first()
-            .map_or(Counts::default(), |row| row.counts)
+        self.rows.first().map_or(Counts::default(), |row| row.counts)
     }
 }

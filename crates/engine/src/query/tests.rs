@@ -12,9 +12,7 @@ fn zone(name: &str) -> TimeZone {
 
 /// Unix milliseconds of a time with offset.
 fn at(text: &str) -> i64 {
-    text.parse::<jiff::Timestamp>()
-        .expect("a time")
-        .as_millisecond()
+    text.parse::<jiff::Timestamp>().expect("a time").as_millisecond()
 }
 
 fn day(text: &str) -> Day {
@@ -25,17 +23,10 @@ const BOUNDS: Option<(Day, Day)> = Some((Day(16_572), Day(16_575)));
 
 /// A `date_range` as days, with hours where they are not whole; or the sentence that refuses it.
 fn range(range: &str, zone_name: &str, now: &str, dimension: &str) -> String {
-    let json =
-        format!(r#"{{"metrics":["visits"],"date_range":{range},"dimensions":[{dimension}]}}"#);
+    let json = format!(r#"{{"metrics":["visits"],"date_range":{range},"dimensions":[{dimension}]}}"#);
     match parse(json.as_bytes(), &zone(zone_name), at(now), BOUNDS) {
         Ok(q) if q.is_whole_days() => format!("{} {}", q.days.start(), q.days.end()),
-        Ok(q) => format!(
-            "{} {:02}h {} {:02}h",
-            q.days.start(),
-            q.first_hour,
-            q.days.end(),
-            q.last_hour
-        ),
+        Ok(q) => format!("{} {:02}h {} {:02}h", q.days.start(), q.first_hour, q.days.end(), q.last_hour),
         Err(sentence) => sentence,
     }
 }
@@ -43,16 +34,13 @@ fn range(range: &str, zone_name: &str, now: &str, dimension: &str) -> String {
 #[test]
 fn words_of_date_range() {
     let words = [
-        "day", "24h", "1d", "7d", "28d", "30d", "91d", "5000d", "month", "1mo", "6mo", "12mo",
-        "100mo", "year", "all",
+        "day", "24h", "1d", "7d", "28d", "30d", "91d", "5000d", "month", "1mo", "6mo", "12mo", "100mo",
+        "year", "all",
     ];
     let table = |zone: &str, now: &str| {
         let rows = words.map(|word| {
             let by = if word == "24h" { r#""time:hour""# } else { "" };
-            format!(
-                "{word:>5}  {}\n",
-                range(&format!("{word:?}"), zone, now, by)
-            )
+            format!("{word:>5}  {}\n", range(&format!("{word:?}"), zone, now, by))
         });
         format!("{zone}, now {now}\n{}", rows.concat())
     };
@@ -182,45 +170,18 @@ fn ends_of_date_range() {
         (r#"["2024-09-30","2024-09-01"]"#, ""),
         (r#"["2024-09-10","2024-09-10"]"#, ""),
         // Times that mean whole days of Berlin, in whatever offset they are said.
-        (
-            r#"["2024-09-10T00:00:00+02:00","2024-09-11T23:59:59+02:00"]"#,
-            "",
-        ),
+        (r#"["2024-09-10T00:00:00+02:00","2024-09-11T23:59:59+02:00"]"#, ""),
         (r#"["2024-09-09T22:00:00Z","2024-09-11T21:59:59.999Z"]"#, ""),
-        (
-            r#"["2024-09-10T00:00:00+02:00","2024-09-11T00:00:00+02:00"]"#,
-            "",
-        ),
-        (
-            r#"["2024-10-27T00:00:00+02:00","2024-10-27T23:59:59+01:00"]"#,
-            "",
-        ),
+        (r#"["2024-09-10T00:00:00+02:00","2024-09-11T00:00:00+02:00"]"#, ""),
+        (r#"["2024-10-27T00:00:00+02:00","2024-10-27T23:59:59+01:00"]"#, ""),
         // Parts of a day: by hour only.
-        (
-            r#"["2024-09-10T06:00:00+02:00","2024-09-11T11:59:59+02:00"]"#,
-            r#""time:hour""#,
-        ),
-        (
-            r#"["2024-09-10T06:00:00+02:00","2024-09-11T12:00:00+02:00"]"#,
-            r#""time""#,
-        ),
-        (
-            r#"["2024-09-10T06:00:00+02:00","2024-09-11T11:59:59+02:00"]"#,
-            "",
-        ),
-        (
-            r#"["2024-09-10T06:00:00+02:00","2024-09-11T11:59:59+02:00"]"#,
-            r#""visit:source""#,
-        ),
+        (r#"["2024-09-10T06:00:00+02:00","2024-09-11T11:59:59+02:00"]"#, r#""time:hour""#),
+        (r#"["2024-09-10T06:00:00+02:00","2024-09-11T12:00:00+02:00"]"#, r#""time""#),
+        (r#"["2024-09-10T06:00:00+02:00","2024-09-11T11:59:59+02:00"]"#, ""),
+        (r#"["2024-09-10T06:00:00+02:00","2024-09-11T11:59:59+02:00"]"#, r#""visit:source""#),
         (r#""24h""#, ""),
-        (
-            r#"["2024-09-10T06:30:00+02:00","2024-09-11T11:59:59+02:00"]"#,
-            r#""time:hour""#,
-        ),
-        (
-            r#"["2024-09-10T06:00:00+02:00","2024-09-10T06:00:00+02:00"]"#,
-            r#""time:hour""#,
-        ),
+        (r#"["2024-09-10T06:30:00+02:00","2024-09-11T11:59:59+02:00"]"#, r#""time:hour""#),
+        (r#"["2024-09-10T06:00:00+02:00","2024-09-10T06:00:00+02:00"]"#, r#""time:hour""#),
         // What is none.
         (r#"["2024-09-10","2024-09-11T11:59:59+02:00"]"#, ""),
         (r#"["2024-09-10T06:00:00","2024-09-11T12:00:00"]"#, ""),
@@ -243,9 +204,7 @@ fn ends_of_date_range() {
     for (ends, by) in rows {
         let meant = range(ends, "Europe/Berlin", "2024-09-15T12:00:00Z", by);
         // The list of all that is allowed is long, and shown once below.
-        let meant = meant
-            .split_once("is not one of day, ")
-            .map_or(meant.as_str(), |(start, _)| start);
+        let meant = meant.split_once("is not one of day, ").map_or(meant.as_str(), |(start, _)| start);
         table += &format!("{ends} {by}\n    {meant}\n");
     }
     expect![[r#"
@@ -457,9 +416,7 @@ fn answer(json: &str) -> String {
     let query = parse(json.as_bytes(), &zone("Europe/Berlin"), now, None).expect("a query");
     let plan = plan(&query).expect("a plan");
     let answer = report(&query, &plan, &week()).to_json(&query, "example.com");
-    let rows = answer
-        .replace("{\"metrics\"", "\n  {\"metrics\"")
-        .replace("],\"meta\"", "],\n\"meta\"");
+    let rows = answer.replace("{\"metrics\"", "\n  {\"metrics\"").replace("],\"meta\"", "],\n\"meta\"");
     rows.replace(",\"query\"", ",\n\"query\"")
 }
 
@@ -473,10 +430,7 @@ fn counts(text: &str) -> Counts {
 }
 
 fn entry(on: &str, dim: Dim, cells: &[(&str, &str)]) -> (Day, Dim, Rollup) {
-    let cells = cells
-        .iter()
-        .map(|(value, numbers)| (Text::from(*value), counts(numbers)))
-        .collect();
+    let cells = cells.iter().map(|(value, numbers)| (Text::from(*value), counts(numbers))).collect();
     (day(on), dim, Rollup { cells })
 }
 
@@ -486,37 +440,17 @@ fn week() -> Vec<(Day, Dim, Rollup)> {
         entry("2024-09-08", Dim::Total, &[("", "10 12 30 4 6 600 2")]),
         entry("2024-09-08", Dim::Total, &[("", "1 1 1")]),
         entry("2024-09-10", Dim::Total, &[("", "20 21 40 0 10 2100")]),
-        entry(
-            "2024-09-08",
-            Dim::Hour,
-            &[("00", "4 4 10"), ("23", "6 8 20 4 6 600 2")],
-        ),
+        entry("2024-09-08", Dim::Hour, &[("00", "4 4 10"), ("23", "6 8 20 4 6 600 2")]),
         entry("2024-09-10", Dim::Hour, &[("06", "20 21 40")]),
-        entry(
-            "2024-09-08",
-            Dim::Source,
-            &[("", "6 8 20"), ("Google", "4 4 10")],
-        ),
+        entry("2024-09-08", Dim::Source, &[("", "6 8 20"), ("Google", "4 4 10")]),
         entry("2024-09-08", Dim::Source, &[("", "1 1 1")]),
-        entry(
-            "2024-09-10",
-            Dim::Source,
-            &[("Google", "3 3 6"), ("Bing", "7 8 20"), ("gone", "0")],
-        ),
-        entry(
-            "2024-09-08",
-            Dim::Page,
-            &[("/", "9 9 20"), ("/a", "5 5 10")],
-        ),
+        entry("2024-09-10", Dim::Source, &[("Google", "3 3 6"), ("Bing", "7 8 20"), ("gone", "0")]),
+        entry("2024-09-08", Dim::Page, &[("/", "9 9 20"), ("/a", "5 5 10")]),
         entry("2024-09-08", Dim::EntryPage, &[("/", "8 8 20 0 2 80")]),
         entry(
             "2024-09-08",
             Dim::Prop,
-            &[
-                ("plan\0free", "3 0 0 3"),
-                ("plan\0pro", "1 0 0 1"),
-                ("planet\0earth", "9 0 0 9"),
-            ],
+            &[("plan\0free", "3 0 0 3"), ("plan\0pro", "1 0 0 1"), ("planet\0earth", "9 0 0 9")],
         ),
         entry("2024-09-08", Dim::Dropped, &[("bot", "0 0 0 17")]),
         // Outside of what is asked.
@@ -668,63 +602,28 @@ fn labels_follow_the_zone() {
     };
     let berlin = |on: &str| labels("Europe/Berlin", day(on)..=day(on), Interval::Hour);
     assert_eq!(berlin("2024-03-31").len(), 23);
-    assert!(
-        !berlin("2024-03-31")
-            .iter()
-            .any(|label| label == "2024-03-31 02:00:00")
-    );
+    assert!(!berlin("2024-03-31").iter().any(|label| label == "2024-03-31 02:00:00"));
     assert_eq!(berlin("2024-10-27").len(), 24);
-    assert_eq!(
-        labels(
-            "Asia/Kolkata",
-            day("2024-03-31")..=day("2024-04-01"),
-            Interval::Hour
-        )
-        .len(),
-        48
-    );
-    expect!["2011-12-28 2011-12-29 2011-12-31 2012-01-01"].assert_eq(
-        &labels(
-            "Pacific/Apia",
-            day("2011-12-28")..=day("2012-01-01"),
-            Interval::Day,
-        )
-        .join(" "),
-    );
-    expect!["2011-12-28 2012-01-02 2012-01-09"].assert_eq(
-        &labels(
-            "Pacific/Apia",
-            day("2011-12-28")..=day("2012-01-11"),
-            Interval::Week,
-        )
-        .join(" "),
-    );
-    expect!["2011-12-01 2012-01-01 2012-02-01"].assert_eq(
-        &labels(
-            "UTC",
-            day("2011-12-28")..=day("2012-02-01"),
-            Interval::Month,
-        )
-        .join(" "),
-    );
+    assert_eq!(labels("Asia/Kolkata", day("2024-03-31")..=day("2024-04-01"), Interval::Hour).len(), 48);
+    expect!["2011-12-28 2011-12-29 2011-12-31 2012-01-01"]
+        .assert_eq(&labels("Pacific/Apia", day("2011-12-28")..=day("2012-01-01"), Interval::Day).join(" "));
+    expect!["2011-12-28 2012-01-02 2012-01-09"]
+        .assert_eq(&labels("Pacific/Apia", day("2011-12-28")..=day("2012-01-11"), Interval::Week).join(" "));
+    expect!["2011-12-01 2012-01-01 2012-02-01"]
+        .assert_eq(&labels("UTC", day("2011-12-28")..=day("2012-02-01"), Interval::Month).join(" "));
 }
 
 #[test]
 fn values() {
     let row = counts("10 4 11 3 1 7 1");
-    let shown: Vec<String> = Metric::TABLE
-        .iter()
-        .map(|m| format!("{} {}", m.key, m.metric.value(&row)))
-        .collect();
+    let shown: Vec<String> =
+        Metric::TABLE.iter().map(|m| format!("{} {}", m.key, m.metric.value(&row))).collect();
     expect!["visitors 10, visits 4, pageviews 11, views_per_visit 2.50, bounce_rate 75, visit_duration 2, events 14"].assert_eq(&shown.join(", "));
     // Counts may be anything: nothing overflows, nothing is below zero.
-    let wild = counts(
-        "0 1 9223372036854775807 9223372036854775807 -9223372036854775808 -5 -9223372036854775808",
-    );
-    let shown: Vec<String> = Metric::TABLE
-        .iter()
-        .map(|m| format!("{} {}", m.key, m.metric.value(&wild)))
-        .collect();
+    let wild =
+        counts("0 1 9223372036854775807 9223372036854775807 -9223372036854775808 -5 -9223372036854775808");
+    let shown: Vec<String> =
+        Metric::TABLE.iter().map(|m| format!("{} {}", m.key, m.metric.value(&wild))).collect();
     expect!["visitors 0, visits 1, pageviews 9223372036854775807, views_per_visit 92233720368547758.07, bounce_rate 9223372036854775807, visit_duration 0, events 9223372036854775807"].assert_eq(&shown.join(", "));
 }
 
@@ -768,11 +667,7 @@ fn periods() {
         };
         let days = period.days(now, &zone, bounds);
         let before = previous(&days);
-        let step = |by| {
-            period
-                .step(by, now, &zone, bounds)
-                .map_or("-".into(), |period| period.to_url())
-        };
+        let step = |by| period.step(by, now, &zone, bounds).map_or("-".into(), |period| period.to_url());
         table += &format!(
             "{url} = {}\n    {} {} by {}, compared with {} {}\n    < {}   {} >\n",
             period.to_url(),
@@ -845,16 +740,9 @@ fn periods() {
 
     // On the first of a month, today and this month are the same days and still step differently.
     let first = at("2024-09-01T10:00:00Z");
-    let step = |period: Period, by| {
-        period
-            .step(by, first, &zone, bounds)
-            .map(|period| period.to_url())
-    };
+    let step = |period: Period, by| period.step(by, first, &zone, bounds).map(|period| period.to_url());
     assert_eq!(step(Period::Today, -1).as_deref(), Some("period=yesterday"));
-    assert_eq!(
-        step(Period::Month, -1).as_deref(),
-        Some("from=2024-08-01&to=2024-08-31")
-    );
+    assert_eq!(step(Period::Month, -1).as_deref(), Some("from=2024-08-01&to=2024-08-31"));
     assert_eq!(
         step(Period::Custom(day("2024-08-01")..=day("2024-08-31")), 1).as_deref(),
         Some("period=month")
@@ -866,10 +754,7 @@ fn rollups(dim: Dim) -> impl Strategy<Value = Vec<(Day, Dim, Rollup)>> {
     let counts = prop::array::uniform7(0i64..5).prop_map(Counts::from_array);
     let cells = prop::collection::btree_map("[a-e]", counts, 0..5);
     let entry = (0i32..30, cells).prop_map(move |(day, cells)| {
-        let cells = cells
-            .into_iter()
-            .map(|(value, counts)| (Text::from(value), counts))
-            .collect();
+        let cells = cells.into_iter().map(|(value, counts)| (Text::from(value), counts)).collect();
         (Day(day), dim, Rollup { cells })
     });
     prop::collection::vec(entry, 0..12)

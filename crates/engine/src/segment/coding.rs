@@ -27,20 +27,11 @@ pub fn encode_part(part: &Part) -> Vec<u8> {
     let base = base_ms(part.day);
     sheet.put(events.iter().map(|event| u64::from(event.number)));
     sheet.put(events.iter().map(|event| visit_number(event.visit)));
-    sheet.put(
-        events
-            .iter()
-            .map(|event| event.at_ms.wrapping_sub(base) as u64),
-    );
+    sheet.put(events.iter().map(|event| event.at_ms.wrapping_sub(base) as u64));
     reach.places = tables::put_indices(&mut sheet, events.iter().map(|event| event.place));
     reach.devices = tables::put_indices(&mut sheet, events.iter().map(|event| event.device));
     reach.origins = tables::put_indices(&mut sheet, events.iter().map(|event| event.origin));
-    tables::put_codes(
-        &mut sheet,
-        &mut reach,
-        LANGUAGE,
-        events.iter().map(|event| event.language),
-    );
+    tables::put_codes(&mut sheet, &mut reach, LANGUAGE, events.iter().map(|event| event.language));
     put_shared(sheet, reach, part, &mut body);
     put_texts(part, &mut body);
     let packed = compress(&body.bytes);
@@ -69,18 +60,9 @@ pub fn decode_part(bytes: &[u8]) -> Result<Part, Corrupt> {
     let languages = tables::codes(&mut sheet, &mut reach, LANGUAGE, n)?;
     let shared = Shared::read(&mut sheet, &mut reach, n, &mut budget)?;
 
-    let columns = [
-        &numbers, &visits, &times, &places, &devices, &origins, &languages,
-    ];
-    let [
-        mut numbers,
-        mut visits,
-        mut times,
-        mut places,
-        mut devices,
-        mut origins,
-        mut languages,
-    ] = columns.map(Column::iter);
+    let columns = [&numbers, &visits, &times, &places, &devices, &origins, &languages];
+    let [mut numbers, mut visits, mut times, mut places, mut devices, mut origins, mut languages] =
+        columns.map(Column::iter);
     let mut rows = EventRows::new(&shared.common, &shared.rare);
     let mut events = Vec::with_capacity(n);
     for _ in 0..n {
@@ -109,58 +91,25 @@ pub fn encode(segment: &Segment) -> Vec<u8> {
     let mut reach = Reach::default();
     sheet.put(visits.iter().map(|visit| u64::from(visit.visitor)));
     let mut start_ms = base_ms(part.day);
-    sheet.put(
-        visits
-            .iter()
-            .map(|visit| step(&mut start_ms, visit.start_ms)),
-    );
+    sheet.put(visits.iter().map(|visit| step(&mut start_ms, visit.start_ms)));
     reach.places = tables::put_indices(&mut sheet, visits.iter().map(|visit| visit.place));
     reach.devices = tables::put_indices(&mut sheet, visits.iter().map(|visit| visit.device));
     reach.origins = tables::put_indices(&mut sheet, visits.iter().map(|visit| visit.origin));
-    tables::put_codes(
-        &mut sheet,
-        &mut reach,
-        LANGUAGE,
-        visits.iter().map(|visit| visit.language),
-    );
+    tables::put_codes(&mut sheet, &mut reach, LANGUAGE, visits.iter().map(|visit| visit.language));
 
     // What an event shares with its visit is 0.
     let of = |event: &SegmentEvent| event.visit.and_then(|visit| visits.get(visit as usize));
     let unlike = |own: u32, visit: Option<u32>| {
-        if visit == Some(own) {
-            0
-        } else {
-            u64::from(own) + 1
-        }
+        if visit == Some(own) { 0 } else { u64::from(own) + 1 }
     };
     sheet.put(events.iter().map(|event| visit_number(event.visit)));
     sheet.put(events.iter().map(|event| u64::from(event.number)));
     let mut clocks = Clocks::new(part.day, visits);
-    sheet.put(
-        events
-            .iter()
-            .map(|event| step(clocks.of(event.visit), event.at_ms)),
-    );
-    sheet.put(
-        events
-            .iter()
-            .map(|event| unlike(event.place, of(event).map(|visit| visit.place))),
-    );
-    sheet.put(
-        events
-            .iter()
-            .map(|event| unlike(event.device, of(event).map(|visit| visit.device))),
-    );
-    sheet.put(
-        events
-            .iter()
-            .map(|event| unlike(event.origin, of(event).map(|visit| visit.origin))),
-    );
-    sheet.put(
-        events
-            .iter()
-            .map(|event| unlike(event.language, of(event).map(|visit| visit.language))),
-    );
+    sheet.put(events.iter().map(|event| step(clocks.of(event.visit), event.at_ms)));
+    sheet.put(events.iter().map(|event| unlike(event.place, of(event).map(|visit| visit.place))));
+    sheet.put(events.iter().map(|event| unlike(event.device, of(event).map(|visit| visit.device))));
+    sheet.put(events.iter().map(|event| unlike(event.origin, of(event).map(|visit| visit.origin))));
+    sheet.put(events.iter().map(|event| unlike(event.language, of(event).map(|visit| visit.language))));
     for event in events {
         reach.places = reach.places.max(u64::from(event.place) + 1);
         reach.devices = reach.devices.max(u64::from(event.device) + 1);
@@ -179,15 +128,9 @@ pub fn encode(segment: &Segment) -> Vec<u8> {
     sheet.put(visits().map(|(visit, told)| unforetold(visit.entry, told.entry)));
     sheet.put(visits().map(|(visit, told)| unforetold(visit.exit, told.exit)));
     sheet.put(visits().map(|(visit, told)| zigzag(i64::from(visit.views) - i64::from(told.views))));
-    sheet.put(
-        visits()
-            .map(|(visit, told)| zigzag(i64::from(visit.duration_s) - i64::from(told.duration_s))),
-    );
+    sheet.put(visits().map(|(visit, told)| zigzag(i64::from(visit.duration_s) - i64::from(told.duration_s))));
     sheet.put(visits().map(|(visit, told)| u64::from(visit.engaged != told.engaged)));
-    for page in visits()
-        .flat_map(|(visit, _)| [visit.entry, visit.exit])
-        .flatten()
-    {
+    for page in visits().flat_map(|(visit, _)| [visit.entry, visit.exit]).flatten() {
         reach.see_code(PAGE, page);
     }
 
@@ -197,12 +140,7 @@ pub fn encode(segment: &Segment) -> Vec<u8> {
     let mut texts = Writer::new();
     put_texts(part, &mut texts);
     body.put_bytes(&compress(&texts.bytes));
-    seal(
-        SEGMENT,
-        rows(part) + foretold.len(),
-        site_word(part),
-        &body.bytes,
-    )
+    seal(SEGMENT, rows(part) + foretold.len(), site_word(part), &body.bytes)
 }
 
 /// What [`encode`] made, or [`Corrupt`] for anything else. The segment is closed: its events' visits are
@@ -246,12 +184,7 @@ pub fn decode(bytes: &[u8]) -> Result<Segment, Corrupt> {
     let owners = sheet.column(n)?;
     let numbers = sheet.column(n)?;
     let times = sheet.column(n)?;
-    let own: [Column; 4] = [
-        sheet.column(n)?,
-        sheet.column(n)?,
-        sheet.column(n)?,
-        sheet.column(n)?,
-    ];
+    let own: [Column; 4] = [sheet.column(n)?, sheet.column(n)?, sheet.column(n)?, sheet.column(n)?];
     // An own value is written as one more than itself, so the greatest is how far the column reaches.
     reach.places = reach.places.max(own[0].max(n));
     reach.devices = reach.devices.max(own[1].max(n));
@@ -287,14 +220,7 @@ pub fn decode(bytes: &[u8]) -> Result<Segment, Corrupt> {
         row.origin = like(2, of.map(|visit| visit.origin))?;
         let language = like(3, of.map(|visit| visit.language))?;
         let number = code32(numbers.step())?;
-        events.push(SegmentEvent {
-            number,
-            visit,
-            place,
-            device,
-            language,
-            ..event(row)
-        });
+        events.push(SegmentEvent { number, visit, place, device, language, ..event(row) });
     }
 
     let foretold = foretell(m, &events);
@@ -304,9 +230,7 @@ pub fn decode(bytes: &[u8]) -> Result<Segment, Corrupt> {
         n => code32(n - 2).map(Some),
     };
     let amount = |n: u64, foretold: u32| {
-        let amount = unzigzag(n)
-            .checked_add(i64::from(foretold))
-            .ok_or(Corrupt)?;
+        let amount = unzigzag(n).checked_add(i64::from(foretold)).ok_or(Corrupt)?;
         u32::try_from(amount).map_err(|_| Corrupt)
     };
     for (i, (visit, told)) in visits.iter_mut().zip(&foretold).enumerate() {
@@ -328,11 +252,7 @@ fn visit_number(visit: Option<u32>) -> u64 {
 }
 
 fn visit_of(n: u64) -> Result<Option<u32>, Corrupt> {
-    if n == 0 {
-        Ok(None)
-    } else {
-        code32(n - 1).map(Some)
-    }
+    if n == 0 { Ok(None) } else { code32(n - 1).map(Some) }
 }
 
 /// The distance from the last value of a clock, which moves on.
@@ -368,17 +288,12 @@ struct Clocks {
 
 impl Clocks {
     fn new(day: Day, visits: &[VisitRow]) -> Clocks {
-        Clocks {
-            visits: visits.iter().map(|visit| visit.start_ms).collect(),
-            none: base_ms(day),
-        }
+        Clocks { visits: visits.iter().map(|visit| visit.start_ms).collect(), none: base_ms(day) }
     }
 
     fn of(&mut self, visit: Option<u32>) -> &mut i64 {
         let Clocks { visits, none } = self;
-        visit
-            .and_then(|visit| visits.get_mut(visit as usize))
-            .unwrap_or(none)
+        visit.and_then(|visit| visits.get_mut(visit as usize)).unwrap_or(none)
     }
 }
 
@@ -396,14 +311,7 @@ struct Foretold {
 }
 
 fn foretell(visits: usize, events: &[SegmentEvent]) -> Vec<Foretold> {
-    let mut all = vec![
-        Foretold {
-            first_ms: i64::MAX,
-            last_ms: i64::MIN,
-            ..Foretold::default()
-        };
-        visits
-    ];
+    let mut all = vec![Foretold { first_ms: i64::MAX, last_ms: i64::MIN, ..Foretold::default() }; visits];
     for event in events {
         let Some(told) = event.visit.and_then(|visit| all.get_mut(visit as usize)) else {
             continue;
@@ -426,13 +334,7 @@ fn foretell(visits: usize, events: &[SegmentEvent]) -> Vec<Foretold> {
 fn put_shared(mut sheet: Sheet, mut reach: Reach, part: &Part, body: &mut Writer) {
     let rows = || part.events.iter().map(SegmentEvent::row);
     put_common(&mut sheet, &mut reach, rows());
-    tables::put_tuples(
-        &mut sheet,
-        &mut reach,
-        &part.origins,
-        &part.places,
-        &part.devices,
-    );
+    tables::put_tuples(&mut sheet, &mut reach, &part.origins, &part.places, &part.devices);
     put_rare(&mut sheet, &mut reach, rows(), &part.props, &part.numbers);
     tables::put_extras(&mut sheet, &reach, &part.dicts);
     put_day(body, part.day);
@@ -441,13 +343,7 @@ fn put_shared(mut sheet: Sheet, mut reach: Reach, part: &Part, body: &mut Writer
 }
 
 fn put_texts(part: &Part, to: &mut Writer) {
-    tables::put_dicts(
-        to,
-        Spelling::Plain,
-        &part.dicts,
-        &part.places,
-        &part.devices,
-    );
+    tables::put_dicts(to, Spelling::Plain, &part.dicts, &part.places, &part.devices);
 }
 
 /// What [`put_shared`] put.
@@ -469,12 +365,7 @@ impl Shared {
         let tuples = tables::tuples(sheet, reach, budget)?;
         let rare = rare(sheet, reach, &common, n, budget)?;
         let text_counts = tables::text_counts(sheet, reach, budget)?;
-        Ok(Shared {
-            common,
-            tuples,
-            rare,
-            text_counts,
-        })
+        Ok(Shared { common, tuples, rare, text_counts })
     }
 
     fn part(
@@ -485,47 +376,16 @@ impl Shared {
         texts: &mut Reader<'_>,
     ) -> Result<Part, Corrupt> {
         let dicts = tables::dicts(texts, Spelling::Plain, &self.text_counts, &self.tuples)?;
-        let Tuples {
-            origins,
-            places,
-            devices,
-        } = self.tuples;
+        let Tuples { origins, places, devices } = self.tuples;
         let (props, numbers) = (self.rare.prop_rows, self.rare.number_rows);
-        Ok(Part {
-            site,
-            day,
-            dicts,
-            origins,
-            places,
-            devices,
-            events,
-            props,
-            numbers,
-        })
+        Ok(Part { site, day, dicts, origins, places, devices, events, props, numbers })
     }
 }
 
 /// A row of an event; its place in log, visit and tables is still to be filled in.
 fn event(row: EventRow) -> SegmentEvent {
-    let EventRow {
-        kind,
-        interactive,
-        at_ms,
-        offset_s,
-        page,
-        hostname,
-        origin,
-        name,
-        ..
-    } = row;
-    let EventRow {
-        props,
-        numbers,
-        engaged_ms,
-        scroll,
-        revenue,
-        ..
-    } = row;
+    let EventRow { kind, interactive, at_ms, offset_s, page, hostname, origin, name, .. } = row;
+    let EventRow { props, numbers, engaged_ms, scroll, revenue, .. } = row;
     SegmentEvent {
         number: 0,
         visit: None,

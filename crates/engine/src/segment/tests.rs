@@ -15,8 +15,7 @@ fn segment_of(batches: &[Batch], visits: &[(u32, bool)]) -> Segment {
         for event in &batch.events {
             let number = events.len() as u32;
             // The last of the visits takes none of the events.
-            let visit =
-                (visits.len() > 1 && number % 4 != 3).then(|| number % (visits.len() as u32 - 1));
+            let visit = (visits.len() > 1 && number % 4 != 3).then(|| number % (visits.len() as u32 - 1));
             events.push(SegmentEvent {
                 number: number.wrapping_mul(event.engaged_ms | 1),
                 visit,
@@ -37,12 +36,7 @@ fn segment_of(batches: &[Batch], visits: &[(u32, bool)]) -> Segment {
                 scroll: event.scroll,
                 revenue: event.revenue,
             });
-            props.extend(
-                event
-                    .props
-                    .iter()
-                    .map(|(key, value)| gather.prop(key, value)),
-            );
+            props.extend(event.props.iter().map(|(key, value)| gather.prop(key, value)));
             numbers.extend_from_slice(&event.numbers);
         }
     }
@@ -54,9 +48,7 @@ fn segment_of(batches: &[Batch], visits: &[(u32, bool)]) -> Segment {
     let page = gather.page(&"/seen by visits alone".into());
     let visits = visits.iter().enumerate().map(|(i, &(n, odd))| VisitRow {
         visitor: i as u32,
-        start_ms: events
-            .get(i)
-            .map_or(i64::from(n), |event: &SegmentEvent| event.at_ms),
+        start_ms: events.get(i).map_or(i64::from(n), |event: &SegmentEvent| event.at_ms),
         duration_s: n,
         origin,
         place,
@@ -68,37 +60,14 @@ fn segment_of(batches: &[Batch], visits: &[(u32, bool)]) -> Segment {
         engaged: odd,
     });
     let visits = visits.collect();
-    let Gatherer {
-        dicts,
-        origins,
-        places,
-        devices,
-        ..
-    } = gather;
-    let (site, day) = (
-        SiteId(u64::MAX),
-        batches.first().map_or(Day(-1), |batch| batch.day),
-    );
-    Segment {
-        visits,
-        events: Part {
-            site,
-            day,
-            dicts,
-            origins,
-            places,
-            devices,
-            events,
-            props,
-            numbers,
-        },
-    }
+    let Gatherer { dicts, origins, places, devices, .. } = gather;
+    let (site, day) = (SiteId(u64::MAX), batches.first().map_or(Day(-1), |batch| batch.day));
+    Segment { visits, events: Part { site, day, dicts, origins, places, devices, events, props, numbers } }
 }
 
 fn segment() -> impl Strategy<Value = Segment> {
     let visits = vec((prop_oneof![0..5u32, any::<u32>()], any::<bool>()), 0..5);
-    (flush(), visits)
-        .prop_map(|((batches, _), visits): ((_, Flush), _)| segment_of(&batches, &visits))
+    (flush(), visits).prop_map(|((batches, _), visits): ((_, Flush), _)| segment_of(&batches, &visits))
 }
 
 proptest! {

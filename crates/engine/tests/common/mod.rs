@@ -15,9 +15,9 @@ pub const SITE: SiteId = SiteId(7);
 pub const DAY: Day = Day(20_000);
 
 pub fn visitor(name: &str) -> Option<Visitor> {
-    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| {
-        (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let hash = name
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
     (name != "-").then(|| Visitor(NonZeroU64::new(hash).unwrap()))
 }
 
@@ -49,16 +49,8 @@ pub fn batch(id: u64, who: &str, events: Vec<Event>) -> Batch {
         site: SITE,
         day: DAY,
         visitor: visitor(who),
-        place: Place {
-            country: "DE".into(),
-            region: "DE-BE".into(),
-            city: "Berlin, DE".into(),
-        },
-        device: Device {
-            class: "Desktop".into(),
-            browser: "Firefox".into(),
-            ..Device::default()
-        },
+        place: Place { country: "DE".into(), region: "DE-BE".into(), city: "Berlin, DE".into() },
+        device: Device { class: "Desktop".into(), browser: "Firefox".into(), ..Device::default() },
         language: "de".into(),
         events,
     }
@@ -108,10 +100,7 @@ pub fn flushes(text: &str) -> Vec<Flush> {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words[0] {
             "---" => flushes.push(Vec::new()),
-            "again" => flushes
-                .last_mut()
-                .unwrap()
-                .push(words[1].parse::<usize>().unwrap() - 1),
+            "again" => flushes.last_mut().unwrap().push(words[1].parse::<usize>().unwrap() - 1),
             "+" => {
                 let last = all.last_mut().unwrap();
                 last.events.push(event(&words[1..]).0);
@@ -122,12 +111,7 @@ pub fn flushes(text: &str) -> Vec<Flush> {
                 let mut batch = batch(all.len() as u64 + 1, who, vec![event]);
                 for (key, value) in rest {
                     match key.as_str() {
-                        "country" => {
-                            batch.place = Place {
-                                country: value.into(),
-                                ..Place::default()
-                            }
-                        }
+                        "country" => batch.place = Place { country: value.into(), ..Place::default() },
                         _ => batch.device.browser = value.into(),
                     }
                 }

@@ -396,13 +396,12 @@ const UTM_MEDIA: &[&str] = &[
 ];
 
 const COUNTRIES: &[&str] = &[
-    "US", "DE", "GB", "FR", "IN", "CA", "NL", "ES", "IT", "BR", "AU", "JP", "PL", "SE", "CH", "AT",
-    "BE", "CN", "RU", "TR", "MX", "ID", "DK", "NO", "FI", "CZ", "PT", "IE", "UA", "RO", "KR", "SG",
-    "HK", "TW", "VN", "PH", "AR", "GR", "HU", "ZA", "IL", "NZ", "TH", "MY", "PK", "BD", "EG", "NG",
-    "SA", "AE", "CO", "CL", "PE", "SK", "BG", "HR", "RS", "SI", "LT", "LV", "EE", "LU", "MA", "KE",
-    "IR", "IQ", "KZ", "BY", "GE", "AM", "CY", "MT", "IS", "DZ", "TN", "LK", "NP", "EC", "VE", "CR",
-    "UY", "DO", "GT", "BO", "PY", "PA", "JO", "LB", "KW", "QA", "OM", "BH", "MD", "BA", "AL", "MK",
-    "GH", "ET", "TZ", "UG",
+    "US", "DE", "GB", "FR", "IN", "CA", "NL", "ES", "IT", "BR", "AU", "JP", "PL", "SE", "CH", "AT", "BE",
+    "CN", "RU", "TR", "MX", "ID", "DK", "NO", "FI", "CZ", "PT", "IE", "UA", "RO", "KR", "SG", "HK", "TW",
+    "VN", "PH", "AR", "GR", "HU", "ZA", "IL", "NZ", "TH", "MY", "PK", "BD", "EG", "NG", "SA", "AE", "CO",
+    "CL", "PE", "SK", "BG", "HR", "RS", "SI", "LT", "LV", "EE", "LU", "MA", "KE", "IR", "IQ", "KZ", "BY",
+    "GE", "AM", "CY", "MT", "IS", "DZ", "TN", "LK", "NP", "EC", "VE", "CR", "UY", "DO", "GT", "BO", "PY",
+    "PA", "JO", "LB", "KW", "QA", "OM", "BH", "MD", "BA", "AL", "MK", "GH", "ET", "TZ", "UG",
 ];
 
 const CLASSES: &[&str] = &["Desktop", "Mobile", "Tablet"];
@@ -514,10 +513,10 @@ const SYSTEMS: &[&str] = &[
 ];
 
 const LANGUAGES: &[&str] = &[
-    "en", "de", "fr", "es", "it", "nl", "pt", "pl", "ja", "zh", "ru", "sv", "da", "nb", "fi", "cs",
-    "tr", "ko", "uk", "hu", "ro", "el", "he", "ar", "id", "vi", "th", "sk", "bg", "hr", "sr", "sl",
-    "lt", "lv", "et", "ca", "fa", "hi", "no", "nn", "bn", "ms", "eu", "gl", "ga", "cy", "is", "mk",
-    "sq", "ka", "hy", "az", "kk", "ta", "te", "ur", "sw", "af", "fil",
+    "en", "de", "fr", "es", "it", "nl", "pt", "pl", "ja", "zh", "ru", "sv", "da", "nb", "fi", "cs", "tr",
+    "ko", "uk", "hu", "ro", "el", "he", "ar", "id", "vi", "th", "sk", "bg", "hr", "sr", "sl", "lt", "lv",
+    "et", "ca", "fa", "hi", "no", "nn", "bn", "ms", "eu", "gl", "ga", "cy", "is", "mk", "sq", "ka", "hy",
+    "az", "kk", "ta", "te", "ur", "sw", "af", "fil",
 ];
 
 const NAMES: &[&str] = &[

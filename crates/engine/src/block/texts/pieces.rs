@@ -203,17 +203,12 @@ fn by_first() -> &'static [Vec<Piece>; 128] {
         let mut index: [Vec<Piece>; 128] = std::array::from_fn(|_| Vec::new());
         for byte in 1..=255 {
             if let Some(text) = piece(byte)
-                && let Some(place) = text
-                    .as_bytes()
-                    .first()
-                    .and_then(|first| index.get_mut(*first as usize))
+                && let Some(place) = text.as_bytes().first().and_then(|first| index.get_mut(*first as usize))
             {
                 place.push((text.as_bytes(), byte));
             }
         }
-        index
-            .iter_mut()
-            .for_each(|pieces| pieces.sort_by_key(|piece| std::cmp::Reverse(piece.0.len())));
+        index.iter_mut().for_each(|pieces| pieces.sort_by_key(|piece| std::cmp::Reverse(piece.0.len())));
         index
     })
 }
@@ -262,11 +257,7 @@ mod tests {
         pieces.sort();
         pieces.dedup();
         assert_eq!(pieces.len(), PIECES.len());
-        assert!(
-            pieces
-                .iter()
-                .all(|piece| (2..=9).contains(&piece.len()) && piece.is_ascii())
-        );
+        assert!(pieces.iter().all(|piece| (2..=9).contains(&piece.len()) && piece.is_ascii()));
         assert_eq!((1..=255).filter_map(piece).collect::<Vec<_>>(), PIECES);
     }
 

@@ -4,25 +4,9 @@ use proptest::prelude::*;
 /// Puts one text of a dictionary, with another beside it, in pieces; reads it back; answers its length.
 fn check(dict: usize, beside: &str, text: &str, len: usize) {
     let mut to = Writer::new();
-    put_texts(
-        &mut to,
-        Spelling::Pieces,
-        dict,
-        &[Text::from(text)],
-        &["", beside],
-    );
+    put_texts(&mut to, Spelling::Pieces, dict, &[Text::from(text)], &["", beside]);
     let (mut from, mut back) = (Reader::new(&to.bytes), Dict::default());
-    assert_eq!(
-        texts(
-            &mut from,
-            Spelling::Pieces,
-            dict,
-            1,
-            &["", beside],
-            &mut back
-        ),
-        Ok(())
-    );
+    assert_eq!(texts(&mut from, Spelling::Pieces, dict, 1, &["", beside], &mut back), Ok(()));
     assert_eq!((back.0[1].as_str(), from.remaining()), (text, 0));
     assert_eq!(to.len(), len, "{text}");
 }
