@@ -85,10 +85,10 @@ async fn take(app: &App, form: Form, head: Parts, body: &[u8], peer: SocketAddr)
     let hits = read_hits(form, &head, body, now_ms)?; // bytes -> hits, or why not
     let sites = find_sites(app, form, &hits, now_ms).await?; // load: settings
     let enriched = enrich_hits(app, &hits, &sites, &Sender::of(&app.web, peer, &head.headers), now_ms); // today's salts
-    drop(head); // the address and the agent end here
     let receipt = receipt(&hits, &sites, &enriched);
     count_drops(app, &hits, &sites, &enriched, now_ms);
     let batches = enriched.into_iter().flat_map(|of_site| of_site.batches).collect();
+    drop((head, hits, sites)); // the address and the agent end here; nothing but the batches waits
     app.committer.append(batches).await.map_err(Refusal::Unavailable)?; // joins the next flush; back when durable
     Ok(receipt) // only now do we say yes
 }
