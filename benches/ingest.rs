@@ -24,10 +24,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 
-/// The program's own allocator, so that the yardsticks differ from it in what they do alone.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 const ROUNDS: usize = 5;
 const WARM: Duration = Duration::from_millis(500);
 const MEASURED: Duration = Duration::from_secs(2);
