@@ -273,9 +273,12 @@ pub async fn removed(store: &dyn Store) -> Result<HashSet<SiteId>> {
     Ok(ids.filter_map(|id| u64::from_str_radix(id, 16).ok().map(SiteId)).collect())
 }
 
-/// Erases what was counted for a site that was removed: lets servers learn of it, folds the log to its end
-/// without the site, and has the store erase the rest.
+/// Erases what was counted for a site that was removed: its imports' entries at once; then, when servers have
+/// learnt of it, folds the log to its end without the site, and has the store erase the rest.
 pub async fn erase(store: &Arc<dyn Store>, site: SiteId) -> Result<()> {
+    for entry in store.settings(&crate::import::keys_of(site)).await? {
+        store.put_setting(&entry.key, entry.revision, None).await?;
+    }
     tokio::time::sleep(Duration::from_millis(BELIEVED_MS.unsigned_abs() + 200)).await;
     let folder = Folder::start(store.clone(), Arc::default()).await?;
     folder.close().await;
