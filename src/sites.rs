@@ -270,7 +270,10 @@ pub async fn erase(store: &Arc<dyn Store>, site: SiteId) -> Result<()> {
             return Ok(());
         }
     }
-    Err(Error::new(Kind::Unavailable, "a server still has some of it in hand, and erases that within minutes"))
+    Err(Error::new(
+        Kind::Unavailable,
+        "a server still has some of it in hand, and erases that within minutes",
+    ))
 }
 
 async fn erase_rows(store: &Arc<dyn Store>, site: SiteId) -> Result<()> {

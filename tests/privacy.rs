@@ -118,7 +118,12 @@ fn traffic(server: &Server, random: &mut Random) -> (Marker, Vec<Marker>) {
             1 => ("POST", "/api/track", format!("{{not json {mark}"), 400),
             2 => ("POST", "/api/event", event, 202),
             3 => ("POST", "/api/track", elsewhere, 400),
-            4 => ("POST", "/api/event", format!(r#"{{"n":"{mark}","u":"data:{mark}","d":"example.com"}}"#), 400),
+            4 => (
+                "POST",
+                "/api/event",
+                format!(r#"{{"n":"{mark}","u":"data:{mark}","d":"example.com"}}"#),
+                400,
+            ),
             5 => ("POST", "/api/v2/query", question, 200),
             6 => ("POST", "/api/v2/query", unasked, 400),
             8 => ("GET", by_browser.as_str(), String::new(), 404),

@@ -107,9 +107,12 @@ impl Marker {
     }
 }
 
+/// A marker's name, how it is written, and what to look for.
+type Form<'a> = (&'a str, &'static str, &'a [u8]);
+
 /// Many markers at once: forms by their first four bytes.
 pub struct Search<'a> {
-    by_start: HashMap<[u8; 4], Vec<(&'a str, &'static str, &'a [u8])>>,
+    by_start: HashMap<[u8; 4], Vec<Form<'a>>>,
 }
 
 impl<'a> Search<'a> {
