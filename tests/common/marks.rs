@@ -5,7 +5,7 @@ use super::server::store_url;
 use passerby::store::{LIVE, Store};
 use passerby_engine::block::decode_flush;
 use passerby_engine::day::DayState;
-use passerby_engine::event::{Day, SiteId, Visitor};
+use passerby_engine::event::{Day, SiteId};
 use passerby_engine::rollup::{Dim, Rollup};
 use passerby_engine::segment;
 use passerby_engine::state::decode_ids;
@@ -78,8 +78,7 @@ impl Marker {
     }
 
     /// A visitor's hash as people and programs write numbers; not its bytes, which the log holds.
-    pub fn visitor(visitor: Visitor) -> Marker {
-        let number = visitor.0.get();
+    pub fn visitor(number: u64) -> Marker {
         let mut marker = Marker { name: format!("visitor {number}"), forms: Vec::new() };
         marker.forms.push(("decimal", number.to_string().into_bytes()));
         marker.forms.push(("signed", (number as i64).to_string().into_bytes()));
