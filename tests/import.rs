@@ -391,7 +391,7 @@ async fn a_removed_sites_imports_go_with_it() {
     store.put_setting(&removed, 0, Some(Vec::new())).await.unwrap();
     passerby::sites::erase(&store, SITE).await.unwrap();
     let error = run(&*store, &semicomplete(), true).await.unwrap_err();
-    assert_eq!(error.to_string(), "the site was removed meanwhile");
+    assert_eq!(error.to_string(), "the site was removed meanwhile: nothing is kept");
     store
         .put_setting(&removed, store.setting(&removed).await.unwrap().unwrap().revision, None)
         .await

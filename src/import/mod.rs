@@ -110,8 +110,8 @@ pub async fn run(
     let mut puts = puts(site, id, days);
     let value = serde_json::to_vec(&entry).context("the import's entry cannot be written")?;
     puts.push(Put::Setting { key: key(site, id), value: Some(value) });
-    // Reading a log takes its time.
-    ensure!(!sites::removed(store).await?.contains(&site), "the site was removed meanwhile");
+    // Reading takes a while, and whoever removed the site meanwhile wants nothing of it kept.
+    ensure!(!sites::removed(store).await?.contains(&site), "the site was removed meanwhile: nothing is kept");
     publish(store, puts).await?;
     Ok(Outcome::Imported(id, entry))
 }
@@ -208,12 +208,7 @@ pub async fn remove(store: &dyn Store, id: UnitId) -> Result<Option<(SiteId, Ent
 }
 
 fn key(site: SiteId, id: UnitId) -> String {
-    format!("{}{id:016x}", keys_of(site))
-}
-
-/// What the keys of a site's imports begin with.
-pub fn keys_of(site: SiteId) -> String {
-    format!("import/{site}/")
+    format!("import/{site}/{id:016x}")
 }
 
 fn entry(setting: &store::Setting) -> Result<Entry> {
