@@ -192,6 +192,11 @@ impl Folder {
         }
     }
 
+    /// Whether the fold goes on: false after closing, and if its thread has failed.
+    pub fn is_running(&self) -> bool {
+        *self.shared.readings.borrow() != u64::MAX
+    }
+
     /// Folds what is left, writes a checkpoint, and ends the thread.
     pub async fn close(&self) {
         self.shared.closing.send_replace(true);

@@ -285,6 +285,17 @@ async fn after_the_end_nothing_is_taken() {
 }
 
 #[tokio::test]
+async fn health_tells_when_the_fold_has_stopped() {
+    let server = Server::start(WebConfig::default(), None).await;
+    assert_eq!(server.send("GET /health").await.show(&[]).lines().next(), Some("200"));
+    server.app.folder.close().await;
+    expect![[r#"
+        503
+        {"status":"the fold has stopped; start the server again"}"#]]
+    .assert_eq(&server.send("GET /health").await.show(&[]));
+}
+
+#[tokio::test]
 async fn a_site_added_by_another_process_is_found() {
     let server = Server::start(WebConfig::default(), None).await;
     let batch = r#"POST /api/track
