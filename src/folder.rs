@@ -8,6 +8,9 @@
 //! A day that is over is closed in a checkpoint: its cells are added to the stored rollups, its parts become a
 //! segment, and its state goes. Stored and live figures add up at every moment, since the state is locked from
 //! before that checkpoint until the day is out of memory, and [`Folder::epoch`] tells readers that it happened.
+//! Closing is no change that could be made twice, so it always moves the watermark: whoever comes second, be it
+//! another process or we after an answer that got lost, meets a conflict. A checkpoint of another process is
+//! noticed at the next look at the log, within a second.
 //!
 //! The log is trimmed only up to the checkpoint before last, so that a reader of the last one finds its tail.
 
@@ -38,6 +41,9 @@ const READ_BYTES: usize = 4 << 20;
 
 /// How long a checkpoint may be put off while there is something to write.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(30);
+
+/// How long after a checkpoint that failed the next is tried.
+const TRY_AGAIN: Duration = Duration::from_secs(5);
 
 /// How often the log is looked at without being told to: another process may have appended.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -120,6 +126,7 @@ struct Shared {
     wake: Arc<Notify>,
     closing: watch::Sender<bool>,
     /// Counts complete readings of the log: who waits for two more has waited for what was there before.
+    /// The greatest number once there will be no more.
     readings: watch::Sender<u64>,
 }
 
@@ -151,7 +158,10 @@ impl Folder {
         let runner = shared.clone();
         let thread = std::thread::Builder::new()
             .name("folder".into())
-            .spawn(move || runtime.block_on(run(runner)))
+            .spawn(move || {
+                let end = End(runner);
+                runtime.block_on(run(&end.0));
+            })
             .map_err(|e| store::Error {
                 kind: Kind::Unavailable,
                 message: format!("the folder's thread did not start: {e}"),
@@ -175,10 +185,7 @@ impl Folder {
         let seen = *readings.borrow_and_update();
         self.shared.wake.notify_one();
         // The reading under way may have begun before the call; the one after it has not.
-        while *readings.borrow_and_update() < seen + 2 {
-            if *self.shared.closing.borrow() {
-                return;
-            }
+        while *readings.borrow_and_update() < seen.saturating_add(2) {
             self.shared.wake.notify_one();
             if readings.changed().await.is_err() {
                 return;
@@ -216,6 +223,15 @@ impl Live for Folder {
     }
 }
 
+/// However the thread ends, nobody waits for it any more.
+struct End(Arc<Shared>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.readings.send_replace(u64::MAX);
+    }
+}
+
 impl Shared {
     fn live(&self) -> std::sync::RwLockReadGuard<'_, Loaded> {
         self.live.read().unwrap_or_else(|poisoned| poisoned.into_inner())
@@ -240,13 +256,41 @@ struct Pace {
     last: Instant,
     /// How long the last one took: no more than a twentieth of the time goes into checkpoints.
     cost: Duration,
+    /// Whether it failed.
+    failed: bool,
     /// Events folded by then.
     events: u64,
     /// The watermark before the last: what may be trimmed.
     before_last: Position,
 }
 
-async fn run(shared: Arc<Shared>) {
+impl Pace {
+    fn is_due(&self, fold: &Fold, closing: bool) -> bool {
+        // Without a flush to tell of there is nothing to write, and no day that could be closed.
+        if fold.position <= fold.watermark {
+            return false;
+        }
+        if closing {
+            return true;
+        }
+        let since = self.last.elapsed();
+        if self.failed {
+            return since >= TRY_AGAIN;
+        }
+        let state = &fold.state;
+        let visitors: usize = state.days.values().map(|day| day.visits.visitors.len()).sum();
+        let many = state.events - self.events.min(state.events) > 200_000.max(4 * visitors as u64);
+        let over = since >= self.cost * 20 && !state.over(now_ms()).is_empty();
+        over || many || since >= CHECKPOINT_EVERY.max(self.cost * 20)
+    }
+}
+
+/// The clock on the wall, Unix milliseconds.
+fn now_ms() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}
+
+async fn run(shared: &Shared) {
     let mut dirty: BTreeSet<(SiteId, Day)> = {
         let live = shared.live();
         live.fold.state.days.keys().copied().collect()
@@ -254,27 +298,27 @@ async fn run(shared: Arc<Shared>) {
     let mut pace = Pace {
         last: Instant::now(),
         cost: Duration::ZERO,
+        failed: false,
         events: shared.live().fold.state.events,
         before_last: shared.live().fold.watermark,
     };
     loop {
         let closing = *shared.closing.borrow();
-        match read_on(&shared, &mut dirty).await {
-            Ok(()) => shared.readings.send_modify(|n| *n += 1),
+        let mut more = false;
+        match read_on(shared, &mut dirty).await {
+            Ok(Read::ToTheEnd) => shared.readings.send_modify(|n| *n += 1),
+            Ok(Read::MoreFollows) => more = true,
+            Ok(Read::Behind) => match reload(shared, &mut dirty, &mut pace).await {
+                Ok(()) => more = true,
+                Err(error) => say("loading the last checkpoint", &error),
+            },
             Err(error) => say("reading the log", &error),
         }
-        let due = {
-            let live = shared.live();
-            let state = &live.fold.state;
-            let waited = pace.last.elapsed() >= CHECKPOINT_EVERY.max(pace.cost * 20);
-            let visitors: usize = state.days.values().map(|day| day.visits.visitors.len()).sum();
-            let many = state.events - pace.events.min(state.events) > 200_000.max(4 * visitors as u64);
-            live.fold.position > live.fold.watermark && (waited || many || closing)
-                || !state.over().is_empty()
-        };
-        if due {
+        if pace.is_due(&shared.live().fold, closing) {
             let began = Instant::now();
-            match checkpoint(&shared, &dirty).await {
+            let done = checkpoint(shared, &dirty).await;
+            pace.failed = done.is_err();
+            match done {
                 Ok(()) => {
                     dirty.clear();
                     if let Err(error) = shared.store.trim(pace.before_last).await {
@@ -282,16 +326,12 @@ async fn run(shared: Arc<Shared>) {
                     }
                     pace.before_last = shared.live().fold.watermark;
                 }
-                Err(error) if error.kind == Kind::Conflict => match load_and_catch_up(&*shared.store).await {
-                    Ok(fold) => {
-                        let mut live = shared.live_mut();
-                        dirty = fold.state.days.keys().copied().collect();
-                        pace.before_last = fold.watermark;
-                        live.fold = fold;
-                        live.epoch += 1;
+                Err(error) if error.kind == Kind::Conflict => {
+                    match reload(shared, &mut dirty, &mut pace).await {
+                        Ok(()) => pace.failed = false,
+                        Err(error) => say("loading the last checkpoint", &error),
                     }
-                    Err(error) => say("loading the last checkpoint", &error),
-                },
+                }
                 Err(error) => say("writing a checkpoint", &error),
             }
             pace.last = Instant::now();
@@ -301,7 +341,9 @@ async fn run(shared: Arc<Shared>) {
         if closing {
             return;
         }
-        let _ = tokio::time::timeout(LOOK_EVERY, shared.wake.notified()).await;
+        if !more {
+            let _ = tokio::time::timeout(LOOK_EVERY, shared.wake.notified()).await;
+        }
     }
 }
 
@@ -309,29 +351,42 @@ fn say(doing: &str, error: &store::Error) {
     eprintln!("passerby: {doing} failed: {error}");
 }
 
-/// Folds what the log holds beyond the state.
-async fn read_on(shared: &Shared, dirty: &mut BTreeSet<(SiteId, Day)>) -> store::Result<()> {
-    loop {
-        let position = shared.live().fold.position;
-        let read = shared.store.read_log(position, READ_BYTES).await?;
-        if read.trimmed > position {
-            let fold = load_and_catch_up(&*shared.store).await?;
-            let mut live = shared.live_mut();
-            dirty.extend(fold.state.days.keys());
-            live.fold = fold;
-            live.epoch += 1;
-            return Ok(());
-        }
-        for (position, bytes) in &read.flushes {
-            // Locked flush by flush, so that a reader never waits long.
-            let mut live = shared.live_mut();
-            dirty.extend(fold_flush(&mut live.fold.state, bytes));
-            live.fold.position = *position;
-        }
-        if !read.more {
-            return Ok(());
-        }
+/// Begins again at the last checkpoint: another process has written one.
+async fn reload(shared: &Shared, dirty: &mut BTreeSet<(SiteId, Day)>, pace: &mut Pace) -> store::Result<()> {
+    let fold = load_and_catch_up(&*shared.store).await?;
+    let mut live = shared.live_mut();
+    *dirty = fold.state.days.keys().copied().collect();
+    pace.before_last = fold.watermark;
+    live.fold = fold;
+    live.epoch += 1;
+    Ok(())
+}
+
+/// What one reading came to.
+enum Read {
+    ToTheEnd,
+    MoreFollows,
+    /// Another process has written a checkpoint.
+    Behind,
+}
+
+/// Folds what the log holds beyond the state, as much as is read at once.
+async fn read_on(shared: &Shared, dirty: &mut BTreeSet<(SiteId, Day)>) -> store::Result<Read> {
+    let (position, watermark) = {
+        let live = shared.live();
+        (live.fold.position, live.fold.watermark)
+    };
+    let read = shared.store.read_log(position, READ_BYTES).await?;
+    if read.trimmed > position || read.watermark != watermark {
+        return Ok(Read::Behind);
     }
+    for (position, bytes) in &read.flushes {
+        // Locked flush by flush, so that a reader never waits long.
+        let mut live = shared.live_mut();
+        dirty.extend(fold_flush(&mut live.fold.state, bytes));
+        live.fold.position = *position;
+    }
+    Ok(if read.more { Read::MoreFollows } else { Read::ToTheEnd })
 }
 
 /// What a checkpoint changes, and what becomes of the state once it is written.
@@ -354,7 +409,7 @@ async fn checkpoint(shared: &Shared, dirty: &BTreeSet<(SiteId, Day)>) -> store::
         let state = &shared.live().fold.state;
         let gone = state.days.keys().copied();
         let gone: Vec<_> = gone.filter(|(site, _)| removed.contains(site)).collect();
-        let mut closed = state.over();
+        let mut closed = state.over(now_ms());
         closed.retain(|key| !gone.contains(key));
         (gone, closed)
     };
@@ -453,18 +508,13 @@ async fn stored_total(
 ) -> store::Result<passerby_engine::rollup::Counts> {
     let mut total = passerby_engine::rollup::Counts::default();
     for row in shared.store.rollups(site, &[Dim::Total], day..=day).await? {
+        // One that is damaged is named by whoever asks for it; the fold goes on without.
+        let rollup = Rollup::decode(&row.bytes).unwrap_or_default();
         if row.unit == LIVE {
-            for (_, counts) in decode_rollup(&row.bytes)?.cells {
-                total += counts;
-            }
+            rollup.cells.iter().for_each(|(_, counts)| total += *counts);
         }
     }
     Ok(total)
-}
-
-fn decode_rollup(bytes: &[u8]) -> store::Result<Rollup> {
-    let damaged = |_| store::Error { kind: Kind::Corrupt, message: "a stored rollup is damaged".into() };
-    Rollup::decode(bytes).map_err(damaged)
 }
 
 /// Everything that a day's end changes in the store.
@@ -480,8 +530,17 @@ async fn close_day(shared: &Shared, site: SiteId, day: Day) -> store::Result<Vec
     let mut puts = vec![Put::State { site, day, bytes: None }];
     for dim in dims {
         let mut rollup = state.rollup(dim);
-        for row in stored.iter().filter(|row| row.unit == LIVE && row.dim == dim) {
-            rollup.merge(&decode_rollup(&row.bytes)?);
+        let before = stored.iter().find(|row| row.unit == LIVE && row.dim == dim);
+        match before.map(|row| Rollup::decode(&row.bytes)).transpose() {
+            Ok(before) => rollup.merge(&before.unwrap_or_default()),
+            // It stays as it is, so that a backup is still asked for by whoever reads it.
+            Err(_) => {
+                eprintln!(
+                    "passerby: the stored {} of {day} is damaged; nothing was added to it",
+                    dim.label()
+                );
+                continue;
+            }
         }
         if dim == Dim::Total {
             let totals = rollup.cells.first().map(|(_, counts)| *counts);
@@ -491,7 +550,7 @@ async fn close_day(shared: &Shared, site: SiteId, day: Day) -> store::Result<Vec
             puts.push(Put::Rollup { site, unit: LIVE, day, dim, bytes: Some(rollup.encode()) });
         }
     }
-    puts.extend(close_segments(state, site, day, &segments)?);
+    puts.extend(close_segments(state, site, day, &segments));
     Ok(puts)
 }
 
@@ -502,23 +561,29 @@ fn close_segments(
     site: SiteId,
     day: Day,
     stored: &[(Day, u32, Vec<u8>)],
-) -> store::Result<Vec<Put>> {
-    let damaged = |_| store::Error { kind: Kind::Corrupt, message: "a stored segment is damaged".into() };
+) -> Vec<Put> {
     let is_part = |number: u32| number >= 1 && number <= state.parts;
     let mut puts = Vec::new();
     let mut parts = Vec::new();
     for (_, number, bytes) in stored.iter().filter(|(_, number, _)| is_part(*number)) {
-        parts.push(segment::decode_part(bytes).map_err(damaged)?);
+        let visits = state.visits.visits.len();
+        let known = |visit: Option<u32>| visit.is_none_or(|visit| (visit as usize) < visits);
+        match segment::decode_part(bytes) {
+            Ok(part) if part.events.iter().all(|event| known(event.visit)) => parts.push(part),
+            _ => {
+                eprintln!("passerby: stored events of {day} are damaged and were left out; their counts stay")
+            }
+        }
         puts.push(Put::Segment { site, unit: LIVE, day, part: *number, bytes: None });
     }
     let segment = freeze(state, &parts);
     if segment.events.events.is_empty() {
-        return Ok(puts);
+        return puts;
     }
     let taken = |number: &u32| stored.iter().any(|(_, n, _)| n == number);
     let number = if taken(&0) { (FIRST_LATE..u32::MAX).find(|n| !taken(n)).unwrap_or(u32::MAX) } else { 0 };
     puts.push(Put::Segment { site, unit: LIVE, day, part: number, bytes: Some(segment::encode(&segment)) });
-    Ok(puts)
+    puts
 }
 
 /// Numbers of segments of what came late for a closed day.

@@ -197,10 +197,12 @@ impl Sites {
     /// Adds a site, or changes the zone of one that is there from its next local midnight on. Says which.
     pub async fn add(&self, domain: &Text, zone: Option<&str>, now_ms: i64) -> Result<Added> {
         self.refresh().await?;
+        let mut id = None;
         let added = match self.known().by_domain.get(domain.as_str()).cloned() {
             None => {
                 let site = Site::drafted(domain, zone, now_ms)?;
                 self.store.put_setting(&key(site.id), 0, Some(to_json(&site.stored)?)).await?;
+                id = Some(site.id);
                 Added::New
             }
             Some(site) => match zone {
@@ -219,7 +221,23 @@ impl Sites {
             },
         };
         self.refresh().await?;
+        if let (Added::New, Some(ours)) = (added, id) {
+            return self.yield_to_the_first(domain, ours).await;
+        }
         Ok(added)
+    }
+
+    /// Two processes may add one domain at once, each under an id of its own. Every process counts for the one
+    /// that was written first, and the other is taken back before anything was counted for it.
+    async fn yield_to_the_first(&self, domain: &Text, ours: SiteId) -> Result<Added> {
+        let counted = self.known().by_domain.get(domain.as_str()).map(|site| site.id);
+        if counted.is_none_or(|counted| counted == ours) {
+            return Ok(Added::New);
+        }
+        if let Some(setting) = self.store.setting(&key(ours)).await? {
+            self.store.put_setting(&setting.key, setting.revision, None).await?;
+        }
+        Ok(Added::Unchanged)
     }
 
     /// Removes a site, and leaves word for every fold that nothing of it is to be kept. From then on, within a
@@ -229,7 +247,11 @@ impl Sites {
         let Some(site) = self.known().by_domain.get(domain).cloned() else {
             return Ok(None);
         };
-        self.store.put_setting(&format!("{REMOVED}{}", site.id), 0, Some(Vec::new())).await?;
+        match self.store.put_setting(&format!("{REMOVED}{}", site.id), 0, Some(Vec::new())).await {
+            // Word was left before, by somebody who came no further.
+            Err(e) if e.kind == Kind::Conflict => {}
+            other => other?,
+        }
         self.store.put_setting(&key(site.id), site.revision, None).await?;
         self.refresh().await?;
         Ok(Some(site.id))
@@ -331,14 +353,17 @@ fn may_again(next_ms: &AtomicI64, now_ms: i64) -> bool {
 async fn read(store: &dyn Store) -> Result<Known> {
     // The revision first: what changes while we read is then read again, never missed.
     let revision = store.revision().await?;
-    let mut by_domain = HashMap::new();
+    let mut by_domain: HashMap<Text, Arc<Site>> = HashMap::new();
     for setting in store.settings("site/").await? {
         let id = setting.key.strip_prefix("site/").and_then(|id| u64::from_str_radix(id, 16).ok());
         let id = id.ok_or_else(|| corrupt(format!("the setting {} is not a site's", setting.key)))?;
         let stored: StoredSite = serde_json::from_slice(&setting.value)
             .map_err(|e| corrupt(format!("the setting {} cannot be read: {e}", setting.key)))?;
         let site = Site::new(SiteId(id), stored, setting.revision)?;
-        by_domain.insert(site.domain().clone(), Arc::new(site));
+        // Of two that were added at once the first: see Sites::add.
+        if by_domain.get(site.domain()).is_none_or(|other| other.revision > site.revision) {
+            by_domain.insert(site.domain().clone(), Arc::new(site));
+        }
     }
     Ok(Known { revision, by_domain })
 }
@@ -442,10 +467,56 @@ mod tests {
         assert!(may_again(&next_ms, 0), "a clock that was set back stops nothing");
     }
 
+    fn store(folder: &tempfile::TempDir) -> Arc<dyn Store> {
+        crate::store::open(&format!("sqlite:{}/passerby.db", folder.path().display())).unwrap()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_domain_added_by_many_at_once_is_one_site() {
+        let folder = tempfile::tempdir().unwrap();
+        let domain = Text::from("example.com");
+        let mut all = Vec::new();
+        for _ in 0..8 {
+            all.push(Arc::new(Sites::open(store(&folder)).await.unwrap()));
+        }
+        let adding = all.iter().cloned().map(|sites| {
+            let domain = domain.clone();
+            tokio::spawn(async move { sites.add(&domain, None, 0).await })
+        });
+        let adding: Vec<_> = adding.collect();
+        let mut new = 0;
+        for added in adding {
+            new += usize::from(added.await.unwrap() == Ok(Added::New));
+        }
+        assert_eq!(new, 1);
+        assert_eq!(store(&folder).settings("site/").await.unwrap().len(), 1);
+        let mut ids = HashSet::new();
+        for sites in all {
+            sites.refresh().await.unwrap();
+            ids.insert(sites.get("example.com", 0).await.unwrap().unwrap().id);
+        }
+        assert_eq!(ids.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_removal_that_was_cut_off_can_be_finished() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(&folder);
+        let sites = Sites::open(store.clone()).await.unwrap();
+        let domain = Text::from("example.com");
+        sites.add(&domain, None, 0).await.unwrap();
+        let id = sites.get(&domain, 0).await.unwrap().unwrap().id;
+        // What stands there when the process ends between the two.
+        store.put_setting(&format!("{REMOVED}{id}"), 0, Some(Vec::new())).await.unwrap();
+        assert_eq!(sites.remove(&domain).await, Ok(Some(id)));
+        assert_eq!(sites.add(&domain, None, 0).await, Ok(Added::New));
+        assert_ne!(sites.get(&domain, 0).await.unwrap().unwrap().id, id, "added again it is another one");
+    }
+
     #[tokio::test]
     async fn a_zone_changes_from_the_next_local_midnight() {
         let folder = tempfile::tempdir().unwrap();
-        let store = crate::store::open(&format!("sqlite:{}/passerby.db", folder.path().display())).unwrap();
+        let store = store(&folder);
         let sites = Sites::open(store).await.unwrap();
         let at = |text: &str| text.parse::<jiff::Timestamp>().unwrap().as_millisecond();
         let noon_ms = at("2026-07-01T12:00:00Z");

@@ -2,7 +2,7 @@
 
 use passerby::answer::Live;
 use passerby::folder::{Folder, Progress, catch_up, load};
-use passerby::store::{self, LIVE, Store};
+use passerby::store::{self, LIVE, Put, Store};
 use passerby_engine::block::{Flush, blocks, encode_flush};
 use passerby_engine::event::*;
 use passerby_engine::rollup::{Counts, Dim, Rollup};
@@ -124,13 +124,17 @@ async fn a_day_that_is_over_moves_into_the_store_and_counts_the_same() {
     assert_eq!(segments.len(), 1);
     assert_eq!(passerby_engine::segment::decode(&segments[0].2).unwrap().events.events.len(), 9);
 
-    // What comes late for a closed day adds to it, and closes again.
-    let mut late = view(200, 0, DAY, 1439);
-    late.received_ms += 4 * 3_600_000;
-    append(&*store, vec![late]).await;
-    folder.settle().await;
+    // What comes late for a closed day adds to it. Not each straggler closes it again: the day after does.
+    for n in 0..9 {
+        let mut late = view(200 + n, 0, DAY, 1430 + n as i64);
+        late.received_ms += 4 * 3_600_000;
+        append(&*store, vec![late]).await;
+        folder.settle().await;
+    }
     let after = total(&*store, &folder, DAY).await;
-    assert_eq!((after.pageviews, after.loose, after.visitors), (before.pageviews + 1, 1, before.visitors));
+    assert_eq!((after.pageviews, after.loose, after.visitors), (before.pageviews + 9, 9, before.visitors));
+    assert_eq!(folder.epoch(), epoch + 1, "the day is closed once so far");
+    append(&*store, vec![view(300, 1, Day(DAY.0 + 2), 121)]).await;
     while !folder.rollups(SITE, &[Dim::Total], DAY..=DAY).is_empty() {
         folder.settle().await;
     }
@@ -174,4 +178,83 @@ async fn a_reader_alone_loads_the_checkpoint_and_folds_the_tail() {
     assert_eq!(fold.state.day(SITE, DAY).unwrap().cells.total.pageviews, 1, "the checkpoint");
     assert!(matches!(catch_up(&*store, &mut fold).await.unwrap(), Progress::Caught(_)));
     assert_eq!(fold.state.day(SITE, DAY).unwrap().cells.total.pageviews, 2, "and the tail");
+}
+
+/// Another process closes a day that this one has open: soon it is counted once again.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_process_closed_leaves_this_ones_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let folder = start(&store).await;
+    append(&*store, vec![view(1, 1, DAY, 600)]).await;
+    folder.settle().await;
+    let live = total(&*store, &folder, DAY).await;
+    let (position, epoch) = (folder.position(), folder.epoch());
+    let rollup = Rollup { cells: vec![(Text::default(), live)] };
+    let bytes = Some(rollup.encode());
+    let closed = Put::Rollup { site: SITE, unit: LIVE, day: DAY, dim: Dim::Total, bytes };
+    open(&dir).checkpoint(0, position, vec![closed]).await.unwrap();
+    folder.settle().await;
+    assert_eq!(total(&*store, &folder, DAY).await, live);
+    assert!(folder.epoch() > epoch, "readers are told");
+    // Its own checkpoints go on from there.
+    append(&*store, vec![view(2, 1, Day(DAY.0 + 1), 600)]).await;
+    folder.close().await;
+    assert_eq!(store.load().await.unwrap().watermark, position + 1);
+}
+
+/// A machine's clock ran years ahead for a moment. The days that come afterwards are closed when they are over.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_ran_ahead_closes_no_day_early() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let folder = start(&store).await;
+    let today = Day((jiff::Timestamp::now().as_second() / 86_400) as i32);
+    append(&*store, vec![view(1, 1, Day(today.0 + 1000), 0)]).await;
+    folder.settle().await;
+    for n in 2..9 {
+        append(&*store, vec![view(n, 1, today, n as i64)]).await;
+        folder.settle().await;
+        assert_eq!(total(&*store, &folder, today).await.visitors, 1);
+    }
+    folder.close().await;
+}
+
+/// What of a day lies damaged in the store stops neither its end nor the log.
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_to_one_day_stops_no_checkpoint() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let bytes = || Some(b"damaged".to_vec());
+    let puts = vec![
+        Put::Rollup { site: SITE, unit: LIVE, day: DAY, dim: Dim::Total, bytes: bytes() },
+        Put::Segment { site: SITE, unit: LIVE, day: DAY, part: 0, bytes: bytes() },
+    ];
+    store.checkpoint(0, 0, puts).await.unwrap();
+    // The log is damaged too.
+    store.append(b"damaged".to_vec()).await.unwrap();
+    append(&*store, vec![view(1, 1, DAY, 600)]).await;
+    let folder = start(&store).await;
+    append(&*store, vec![view(2, 1, Day(DAY.0 + 1), 600)]).await;
+    while !folder.rollups(SITE, &[Dim::Total], DAY..=DAY).is_empty() {
+        folder.settle().await;
+    }
+    let rows = store.rollups(SITE, &[Dim::Total, Dim::Page], DAY..=DAY).await.unwrap();
+    let sound = |row: &store::StoredRollup| Rollup::decode(&row.bytes).is_ok();
+    assert_eq!(
+        rows.iter().map(|row| (row.dim, sound(row))).collect::<Vec<_>>(),
+        [(Dim::Total, false), (Dim::Page, true)]
+    );
+    assert_eq!(total_of(&folder, Day(DAY.0 + 1)), 1);
+    folder.close().await;
+    assert_eq!(store.load().await.unwrap().watermark, 3);
+}
+
+fn total_of(folder: &Folder, day: Day) -> i64 {
+    folder
+        .rollups(SITE, &[Dim::Total], day..=day)
+        .iter()
+        .flat_map(|r| &r.2.cells)
+        .map(|c| c.1.pageviews)
+        .sum()
 }

@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use passerby_engine::block::{Dropped, Flush, blocks};
 use passerby_engine::day::DayState;
 use passerby_engine::enrich::{self, BatchKey, Peer, Rules, Tables};
-use passerby_engine::event::{Batch, Day, Kind, Text};
+use passerby_engine::event::{Batch, Day, Kind, SiteId, Text};
 use passerby_engine::fold::{State, fold};
 use passerby_engine::freeze::freeze;
 use passerby_engine::receive::{Form, Hit, Hits};
@@ -30,7 +30,8 @@ const FLUSH_EVENTS: usize = 2_000;
 /// A day's events leave the fold, encoded, once there are this many.
 const PART_EVENTS: usize = 16_384;
 
-/// How much memory the open days may take, bytes.
+/// How much memory the open days may take, bytes. Events that have not left the fold may take an eighth of it
+/// beside them, all days together.
 pub const MAX_STATE: usize = 256 << 20;
 
 /// The longest path and query that is kept, bytes.
@@ -152,15 +153,24 @@ impl<'a> Unit<'a> {
         // No line is sent again: there is nothing to remember.
         self.state.batches = Remembered::default();
         for key in changed {
-            let Some(day) = self.state.days.get_mut(&key).filter(|day| day.fresh.len() >= PART_EVENTS) else {
-                continue;
-            };
-            if let Some(part) = day.take_part() {
-                self.parts.entry(key.1).or_default().push(segment::encode_part(&part));
+            if self.state.days.get(&key).is_some_and(|day| day.fresh.len() >= PART_EVENTS) {
+                self.part(key);
             }
+        }
+        // Many days with few events each hold as much as one with many.
+        if self.state.days.values().map(|day| day.fresh.bytes()).sum::<usize>() > self.max_state / 8 {
+            let all: Vec<_> = self.state.days.keys().copied().collect();
+            all.into_iter().for_each(|key| self.part(key));
         }
         while self.state.bytes() > self.max_state && self.state.days.len() > 1 {
             self.finish_first();
+        }
+    }
+
+    /// Lets the events that a day holds leave the state, encoded.
+    fn part(&mut self, key: (SiteId, Day)) {
+        if let Some(part) = self.state.days.get_mut(&key).and_then(DayState::take_part) {
+            self.parts.entry(key.1).or_default().push(segment::encode_part(&part));
         }
     }
 
@@ -263,7 +273,6 @@ impl Drop for Salts {
 mod tests {
     use super::*;
     use passerby_engine::enrich::{OptOut, PlaceDetail};
-    use passerby_engine::event::SiteId;
     use passerby_engine::place;
 
     fn rules() -> RulesInTime {
@@ -309,6 +318,32 @@ mod tests {
         assert_eq!(day.totals.visitors, 3);
         let segment = segment::decode(day.segment.as_deref().unwrap()).unwrap();
         assert_eq!(segment.events.events.len() as u32, views + 1);
+    }
+
+    /// Days that are all too small to leave by themselves.
+    #[test]
+    fn events_of_many_small_days_leave_memory_too() {
+        const MAX: usize = 8 << 20;
+        let (rules, tables) = (rules(), Tables::new([1; 16], place::Tables::new()));
+        let mut unit = Unit::new(&rules, &tables, MAX).unwrap();
+        let bytes = |events: usize| events * size_of::<segment::SegmentEvent>();
+        let (mut most, mut views) = (0, 0);
+        while bytes(views) < MAX / 4 {
+            let (who, day, page) = (views / 28 % 3, views % 28 + 1, views % 50);
+            let line = format!(
+                "192.0.2.{who} - - [{day:02}/Jan/2020:12:00:00 +0000] \"GET /{page} HTTP/1.1\" 200 1"
+            );
+            unit.line(line.as_bytes()).unwrap();
+            most = most.max(unit.state.days.values().map(|day| day.fresh.len()).sum());
+            views += 1;
+        }
+        assert!(bytes(most) < MAX / 8 + bytes(FLUSH_EVENTS), "{most} events");
+        let (days, tally) = unit.finish();
+        let events =
+            |day: &Finished| segment::decode(day.segment.as_deref().unwrap()).unwrap().events.events.len();
+        assert_eq!(days.values().map(events).sum::<usize>(), views);
+        assert_eq!(days.values().map(|day| day.totals.visitors).sum::<i64>(), 3 * 28);
+        assert_eq!(tally.dropped.len(), 0);
     }
 
     #[test]

@@ -67,6 +67,9 @@ pub struct LogRead {
     /// Everything at or before this position has been trimmed away. A reader whose position is smaller
     /// has missed flushes and must load the checkpoint again.
     pub trimmed: Position,
+    /// The watermark at the moment of the reading. A fold that knows another one is not the last to have
+    /// written a checkpoint, and what it holds may be in the store already.
+    pub watermark: Position,
     /// Whether more flushes follow.
     pub more: bool,
 }

@@ -25,6 +25,7 @@ macro_rules! conformance {
             puts_are_idempotent_and_take_back,
             a_trim_stops_at_the_watermark,
             a_reader_that_was_trimmed_away_is_told,
+            a_reader_is_told_the_watermark,
             positions_ascend_over_a_trim_to_nothing,
             rollups_come_by_dimension_day_and_unit,
             days_span_all_rollups,
@@ -335,6 +336,18 @@ pub async fn a_reader_that_was_trimmed_away_is_told(place: &dyn Place) {
     assert_eq!((read.trimmed, read.flushes.len(), read.more), (c, 0, false));
     let again = reader.load().await.unwrap().watermark;
     assert!(reader.read_log(again, 100).await.unwrap().trimmed <= again);
+}
+
+pub async fn a_reader_is_told_the_watermark(place: &dyn Place) {
+    let (store, other) = (place.open(), place.open());
+    let [a, b] = [append(&*store, "a").await, append(&*store, "b").await];
+    let watermark = async || store.read_log(b, 1 << 20).await.unwrap().watermark;
+    assert_eq!(watermark().await, 0);
+    other.checkpoint(0, a, Vec::new()).await.unwrap();
+    assert_eq!(watermark().await, a);
+    other.checkpoint(0, b, Vec::new()).await.unwrap_err();
+    other.trim(a).await.unwrap();
+    assert_eq!(watermark().await, a);
 }
 
 pub async fn positions_ascend_over_a_trim_to_nothing(place: &dyn Place) {

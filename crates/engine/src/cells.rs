@@ -143,12 +143,15 @@ impl Cells {
         if let Some(code) = self.prop.find(&text) {
             return code;
         }
+        // `(other)` takes nobody's place, whether a page sent it or a cap made it: which of the two it was
+        // cannot be told once the state was kept and read back.
         let keys = self.prop_keys.len();
+        let takes = usize::from(value != OTHER);
         match self.prop_keys.get_mut(key) {
-            Some(values) if *values < PROP_VALUE_CAP => *values += 1,
+            Some(values) if *values + takes <= PROP_VALUE_CAP => *values += takes,
             Some(_) => return self.prop.code(&format!("{key}\0{OTHER}")),
-            None if keys < PROP_KEY_CAP => {
-                self.prop_keys.insert(key.into(), 1);
+            None if keys < PROP_KEY_CAP && key != OTHER => {
+                self.prop_keys.insert(key.into(), takes);
             }
             None => return self.prop.code(&format!("{OTHER}\0{OTHER}")),
         }
@@ -160,9 +163,9 @@ impl Cells {
         self.prop_keys.clear();
         for text in self.prop.values() {
             if let Some((key, value)) = text.split_once('\0')
-                && value != OTHER
+                && key != OTHER
             {
-                *self.prop_keys.entry(key.into()).or_default() += 1;
+                *self.prop_keys.entry(key.into()).or_default() += usize::from(value != OTHER);
             }
         }
     }

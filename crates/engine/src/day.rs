@@ -92,6 +92,9 @@ pub struct Here {
 /// How long after its last event a visitor still counts as here, ms.
 pub const HERE_MS: i64 = 5 * 60 * 1000;
 
+/// Where days end last, seconds east of UTC: what a day is taken for until an event tells.
+const WESTERNMOST_S: i32 = -12 * 3600;
+
 /// An open day.
 #[derive(Clone)]
 pub struct DayState {
@@ -105,7 +108,7 @@ pub struct DayState {
     pub counted: u32,
     /// How many parts have left.
     pub parts: u32,
-    /// The site's distance from UTC at the last event, seconds east: tells when the day is over.
+    /// The least of the events' distances from UTC, seconds east: tells when the day is over at the latest.
     pub offset_s: i32,
 }
 
@@ -173,7 +176,7 @@ impl DayState {
             fresh: Fresh::default(),
             counted: 0,
             parts: 0,
-            offset_s: 0,
+            offset_s: WESTERNMOST_S,
         }
     }
 
@@ -232,7 +235,8 @@ impl DayState {
                     visitor.and_then(|visitor| self.visits.holding(visitor, place.at))
                 }
             };
-            self.offset_s = row.offset_s;
+            let known_s = if self.counted == 0 { i32::MAX } else { self.offset_s };
+            self.offset_s = row.offset_s.min(known_s);
             let shared = Shared { place: batch.place, device: batch.device, language: batch.language };
             self.fresh.push(
                 &mut codes.part,
@@ -563,7 +567,7 @@ impl DayState {
         Some(part)
     }
 
-    /// Bytes held, about; events not yet in a part left out.
+    /// Bytes held, about; events not yet in a part left out, which [`Fresh::bytes`] tells.
     pub fn bytes(&self) -> usize {
         self.visits.bytes() + self.seen.bytes() + self.cells.bytes()
     }

@@ -13,6 +13,11 @@ use std::collections::BTreeMap;
 /// wait, and a clock change can make the day longer than its events told.
 pub const OPEN_AFTER_END_MS: i64 = 2 * 60 * 60 * 1000;
 
+/// The same for a day without visitors, ms: as long as events may come late for it, and a flush may wait. That
+/// is what a day that was closed already is when it is opened again. It holds little, and to close it writes
+/// all its rollups anew, which must not happen for each straggler.
+pub const OPEN_WITHOUT_VISITORS_MS: i64 = 26 * 60 * 60 * 1000;
+
 /// All that the fold knows: the open days, and which batches were counted.
 #[derive(Clone, Default)]
 pub struct State {
@@ -40,9 +45,18 @@ impl State {
         self.days.range((site, Day(i32::MIN))..=(site, Day(i32::MAX))).map(|(_, day)| day)
     }
 
-    /// Days that no event with a visitor can come for any more.
-    pub fn over(&self) -> Vec<(SiteId, Day)> {
-        let over = |day: &DayState| self.clock_ms > day.end_ms() + OPEN_AFTER_END_MS;
+    /// Days that no event with a visitor can come for any more. Those that the log's clock says are over, but
+    /// not before it is so by the clock on the wall as well: a machine whose clock ran ahead for a moment has
+    /// left its mark in the log, and days closed too early count their visitors twice.
+    pub fn over(&self, now_ms: i64) -> Vec<(SiteId, Day)> {
+        let clock_ms = self.clock_ms.min(now_ms);
+        let over = |day: &DayState| {
+            let open_ms = match day.visits.visitors.is_empty() {
+                true => OPEN_WITHOUT_VISITORS_MS,
+                false => OPEN_AFTER_END_MS,
+            };
+            clock_ms > day.end_ms() + open_ms
+        };
         self.days.iter().filter(|(_, day)| over(day)).map(|(key, _)| *key).collect()
     }
 

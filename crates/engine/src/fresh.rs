@@ -97,6 +97,13 @@ impl Fresh {
         self.events.is_empty()
     }
 
+    /// Bytes held, about; texts left out.
+    pub fn bytes(&self) -> usize {
+        self.events.capacity() * size_of::<SegmentEvent>()
+            + self.props.capacity() * size_of::<(u32, u32)>()
+            + self.numbers.capacity() * size_of::<(Measure, i64)>()
+    }
+
     /// Adds an event of a block.
     #[allow(clippy::too_many_arguments)]
     pub fn push(

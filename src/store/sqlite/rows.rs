@@ -33,8 +33,11 @@ pub(super) fn trim(conn: &Connection, through: Position) -> rusqlite::Result<()>
 }
 
 pub(super) fn read_log(conn: &Connection, after: Position, max_bytes: usize) -> rusqlite::Result<LogRead> {
-    let trimmed: i64 = conn.prepare_cached("SELECT trimmed FROM meta")?.query_row([], |row| row.get(0))?;
-    let mut read = LogRead { trimmed: trimmed as Position, ..LogRead::default() };
+    let meta = "SELECT trimmed, watermark FROM meta";
+    let (trimmed, watermark): (i64, i64) =
+        conn.prepare_cached(meta)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let (trimmed, watermark) = (trimmed as Position, watermark as Position);
+    let mut read = LogRead { trimmed, watermark, ..LogRead::default() };
     let mut bytes = 0;
     let mut statement =
         conn.prepare_cached("SELECT position, bytes FROM tail WHERE position > ?1 ORDER BY position")?;
