@@ -5,7 +5,7 @@ use crate::answer::Source;
 use crate::cli::{Cli, Command, ImportCommand, KeyCommand, QueryArgs, SignInArgs, SiteCommand};
 use crate::config::{self, Config, Environment};
 use crate::import::{self, AccessLog, Outcome};
-use crate::sites::{self, Added, Sites};
+use crate::sites::{self, Added, Site, Sites};
 use crate::store::{self, Store};
 use crate::web::{AskError, ask};
 use crate::{app, keys, signin};
@@ -126,6 +126,9 @@ async fn key(command: KeyCommand, environment: Environment<'_>) -> Result<()> {
     let now_ms = (app::system_clock())();
     match command {
         KeyCommand::Add { name, site, store } => {
+            if name.trim().is_empty() || name.contains(char::is_control) {
+                bail!("{name:?} is no name for a key: write one like grafana");
+            }
             let store = open(store, environment)?;
             let site = match site {
                 Some(domain) => Some(find_site(&store, &domain, now_ms).await?.id),
@@ -186,19 +189,23 @@ async fn import(command: ImportCommand, environment: Environment<'_>) -> Result<
             let domain = config::domain(&site)?;
             let store = open(store, environment)?;
             let sites = Sites::open(store.clone()).await?;
-            if sites.add(&domain, None, now_ms).await? == Added::New {
-                say(&format!("Added {domain}, with days in UTC."))?;
-            }
-            let site = find_site(&store, &domain, now_ms).await?;
+            let known = sites.get(&domain, now_ms).await?;
+            let is_new = known.is_none();
+            let site = match known {
+                Some(site) => site,
+                None => Arc::new(Site::drafted(&domain, None, now_ms)?),
+            };
             let from = site.stored.zones.iter().map(|(from_ms, _)| *from_ms);
             let rules = from.map(|from_ms| (from_ms, site.rules(from_ms).clone())).collect();
             let mut key = [0; 16];
             getrandom::fill(&mut key).context("the system's random generator does not answer")?;
             let what = AccessLog { files, keep_bots };
-            let outcome = import::run(&*store, rules, &Tables::new(key, places), &what, now_ms).await?;
+            let new = is_new.then_some(&*site);
+            let outcome = import::run(&*store, new, rules, &Tables::new(key, places), &what, now_ms).await?;
             let summary = import::summary(&outcome, &domain);
             match outcome {
                 Outcome::Nothing(_) => bail!("{}", summary.trim_end()),
+                _ if is_new => say(&format!("Added {domain}, with days in UTC.\n{}", summary.trim_end())),
                 _ => say(summary.trim_end()),
             }
         }

@@ -2,7 +2,7 @@
 
 use crate::cli::{ServeArgs, StoreArgs};
 use crate::web::WebConfig;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use passerby_engine::event::Text;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -76,8 +76,7 @@ pub fn listen(typed: Option<String>, environment: Environment) -> Result<SocketA
         None if text.bytes().all(|b| b.is_ascii_digit()) => format!("127.0.0.1:{text}"),
         None => text.clone(),
     };
-    full.parse()
-        .with_context(|| format!("cannot listen on {text:?}: write it like 127.0.0.1:8000 or [::1]:8000"))
+    full.parse().map_err(|_| anyhow!("cannot listen on {text:?}: write it like 127.0.0.1:8000 or [::1]:8000"))
 }
 
 /// A site's domain, normalised.

@@ -3,7 +3,6 @@
 use crate::app::{self, App, Parts};
 use crate::config::Config;
 use crate::salts::{self, Level, Salts};
-use crate::sites::Site;
 use crate::web::{self, listen};
 use crate::{jobs, signin, store};
 use anyhow::{Context, Result, anyhow};
@@ -128,8 +127,9 @@ async fn greeting(app: &App, address: SocketAddr, file: &Path) -> Result<String>
         let token = signin::new_link(&*app.store, app.now_ms()).await?;
         writeln!(
             text,
-            "  Sign in    {}\n             (works once, within a day; `passerby sign-in` makes another)",
-            link(address, &token)
+            "  Sign in    {}\n             (works once, within a day; `{} sign-in` makes another)",
+            link(address, &token),
+            program()
         )?;
     }
     if let Level::Memory(_) = app.salts.level() {
@@ -142,11 +142,13 @@ async fn greeting(app: &App, address: SocketAddr, file: &Path) -> Result<String>
     writeln!(text, "  Data       {}", data.display())?;
     let sites = app.sites.all(app.now_ms()).await?;
     if sites.is_empty() {
-        writeln!(text, "\nNo site yet. Add one, in another terminal: passerby site add example.com\n")?;
+        writeln!(text, "\nNo site yet. Add yours, then paste the line into the <head> of every page:\n")?;
+        writeln!(text, "  {} site add example.com", program())?;
+        writeln!(text, "  {}\n", snippet(&base, "example.com"))?;
     } else {
         writeln!(text, "\nPaste into the <head> of every page:\n")?;
         for site in &sites {
-            writeln!(text, "  {}", snippet(&base, site))?;
+            writeln!(text, "  {}", snippet(&base, site.domain()))?;
         }
         writeln!(text)?;
     }
@@ -154,8 +156,13 @@ async fn greeting(app: &App, address: SocketAddr, file: &Path) -> Result<String>
 }
 
 /// The one line of HTML that counts a site.
-pub fn snippet(base: &str, site: &Site) -> String {
-    format!(r#"<script defer src="{base}/p.js" data-site="{}"></script>"#, site.domain())
+pub fn snippet(base: &str, domain: &str) -> String {
+    format!(r#"<script defer src="{base}/p.js" data-site="{domain}"></script>"#)
+}
+
+/// How this program was called, for commands to copy.
+fn program() -> String {
+    std::env::args().next().unwrap_or_else(|| "passerby".to_owned())
 }
 
 /// The address of a one-time link.

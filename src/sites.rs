@@ -7,7 +7,7 @@
 
 use crate::folder::Folder;
 use crate::secret;
-use crate::store::{Error, Kind, Result, Store};
+use crate::store::{Error, Kind, Put, Result, Store};
 use passerby_engine::block::decode_flush;
 use passerby_engine::enrich::{OptOut, PlaceDetail, Rules};
 use passerby_engine::event::{SiteId, Text};
@@ -109,6 +109,26 @@ impl Site {
         Ok(Site { id, stored, rules, revision })
     }
 
+    /// A new site, with an id of its own, that is in no store yet.
+    pub fn drafted(domain: &Text, zone: Option<&str>, now_ms: i64) -> Result<Site> {
+        let stored = StoredSite {
+            domain: domain.clone(),
+            created_ms: now_ms,
+            zones: vec![(i64::MIN, Text::from(zone.unwrap_or("UTC")))],
+            place_detail: StoredPlaceDetail::default(),
+            cut_address: false,
+            opt_out: StoredOptOut::default(),
+            keep_params: Vec::new(),
+            public: false,
+        };
+        Site::new(SiteId(secret::random_u64()?), stored, 0)
+    }
+
+    /// What puts the site into a store, to be part of a checkpoint.
+    pub fn put(&self) -> Result<Put> {
+        Ok(Put::Setting { key: key(self.id), value: Some(to_json(&self.stored)?) })
+    }
+
     pub fn domain(&self) -> &Text {
         &self.stored.domain
     }
@@ -181,20 +201,9 @@ impl Sites {
         let mut id = None;
         let added = match self.known().by_domain.get(domain.as_str()).cloned() {
             None => {
-                let zones = vec![(i64::MIN, Text::from(zone.unwrap_or("UTC")))];
-                let stored = StoredSite {
-                    domain: domain.clone(),
-                    created_ms: now_ms,
-                    zones,
-                    place_detail: StoredPlaceDetail::default(),
-                    cut_address: false,
-                    opt_out: StoredOptOut::default(),
-                    keep_params: Vec::new(),
-                    public: false,
-                };
-                let new = SiteId(secret::random_u64()?);
-                self.store.put_setting(&key(new), 0, Some(to_json(&stored)?)).await?;
-                id = Some(new);
+                let site = Site::drafted(domain, zone, now_ms)?;
+                self.store.put_setting(&key(site.id), 0, Some(to_json(&site.stored)?)).await?;
+                id = Some(site.id);
                 Added::New
             }
             Some(site) => match zone {
@@ -265,6 +274,11 @@ impl Sites {
         }
         Ok(())
     }
+}
+
+/// Whether a store has a site of this domain, asked of the store itself.
+pub async fn is_here(store: &dyn Store, domain: &str) -> Result<bool> {
+    Ok(read(store).await?.by_domain.contains_key(domain))
 }
 
 /// The sites that were removed. Their ids are random, and never come again.

@@ -179,7 +179,10 @@ fn the_environment_says_the_same_as_options() {
 fn commands_work_beside_a_server() {
     let home = Home::new();
     let server = home.serve(&[], &[]);
-    assert!(server.said.contains("passerby site add"));
+    // A command to copy, as the program was called, and the line to paste.
+    let add = format!("  {} site add example.com\n", env!("CARGO_BIN_EXE_passerby"));
+    assert!(server.said.contains(&add), "{}", server.said);
+    assert!(server.said.contains(r#"/p.js" data-site="example.com"></script>"#), "{}", server.said);
     assert_eq!(server.track("late.example"), "HTTP/1.1 400 Bad Request");
     assert_eq!(
         home.says(&["site", "add", "late.example", "--timezone", "Europe/Berlin"]),
@@ -232,6 +235,9 @@ fn keys_are_shown_once() {
     let key = home.says(&["key", "add", "grafana", "--site", "example.com"]);
     assert!(key.starts_with("pb_") && key.trim().len() == 84, "{key}");
     assert_eq!(home.says(&["key", "list"]), "grafana\texample.com\n");
+    for name in ["", " ", "two\nlines"] {
+        assert!(home.fails(&["key", "add", name]).contains("is no name for a key"), "{name:?}");
+    }
     home.says(&["key", "remove", "grafana"]);
     assert_eq!(home.says(&["key", "list"]), "");
 }
@@ -269,6 +275,30 @@ fn what_cannot_be_done_is_one_line() {
         let said = home.fails(arguments);
         assert!(said.starts_with("passerby: ") && said.contains(what), "{arguments:?} said {said}");
     }
+}
+
+#[test]
+fn an_import_that_fails_adds_no_site() {
+    let home = Home::new();
+    let log = home.0.path().join("access.log");
+    std::fs::write(&log, "nonsense\n").unwrap();
+    let gzip = home.0.path().join("cut.gz");
+    std::fs::write(&gzip, [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 1]).unwrap();
+    for file in ["missing.log", "access.log", "cut.gz"] {
+        let output = home.run(&["import", "access-log", file, "--site", "new.example"]);
+        assert_eq!((output.status.code(), output.stdout), (Some(1), Vec::new()), "{file}");
+    }
+    assert_eq!(home.says(&["site", "list"]), "");
+    let line = r#"192.0.2.1 - - [17/May/2015:10:05:03 +0000] "GET /a HTTP/1.1" 200 12 "-" "Mozilla/5.0""#;
+    std::fs::write(&log, format!("{line}\n")).unwrap();
+    let said = home.says(&["import", "access-log", "access.log", "--site", "new.example"]);
+    assert!(
+        said.starts_with("Added new.example, with days in UTC.\nImported access.log into new.example as ")
+    );
+    assert!(home.says(&["site", "list"]).starts_with("new.example\tUTC\t"));
+    assert!(
+        home.says(&["import", "list"]).contains("\tnew.example\t2015-05-17 to 2015-05-17\t1 page views\t")
+    );
 }
 
 #[test]

@@ -58,7 +58,7 @@ fn open(folder: &tempfile::TempDir) -> Arc<dyn Store> {
 
 async fn run(store: &dyn Store, file: &Path, keep_bots: bool) -> anyhow::Result<Outcome> {
     let what = AccessLog { files: vec![file.to_owned()], keep_bots };
-    import::run(store, rules("UTC"), &tables(), &what, NOW_MS).await
+    import::run(store, None, rules("UTC"), &tables(), &what, NOW_MS).await
 }
 
 /// Every row that the store has for the site: unit, day, dimension, cells; settings; segments of the live unit.
@@ -248,7 +248,7 @@ async fn a_second_run_changes_nothing_and_taking_it_out_brings_everything_back()
         })
         .into();
     let what = AccessLog { files, keep_bots: false };
-    let again = import::run(&*store, rules("UTC"), &tables(), &what, NOW_MS + 1).await.unwrap();
+    let again = import::run(&*store, None, rules("UTC"), &tables(), &what, NOW_MS + 1).await.unwrap();
     assert_eq!(again, Outcome::AlreadyHere(unit, entry.clone()));
     assert_eq!(everything(&*store).await, after);
 
@@ -281,7 +281,7 @@ async fn days_are_the_sites_own() {
     let file = folder.path().join("log");
     std::fs::write(&file, text.concat()).unwrap();
     let what = AccessLog { files: vec![file], keep_bots: true };
-    let outcome = import::run(&*store, rules("Asia/Kolkata"), &tables(), &what, NOW_MS).await.unwrap();
+    let outcome = import::run(&*store, None, rules("Asia/Kolkata"), &tables(), &what, NOW_MS).await.unwrap();
     let Outcome::Imported(unit, _) = outcome else { panic!("it is new") };
     let days = totals(&*store, unit).await;
     let shown: Vec<String> =

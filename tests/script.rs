@@ -64,7 +64,7 @@ fn a_page_view_leaves_at_once_and_the_rest_when_the_page_is_hidden() {
     assert_eq!(view["width"], tab.eval("innerWidth"));
     assert!(view.get("ref").is_none());
 
-    tab.eval("passerby('Signup', {plan: 'yearly', seats: 3}); scrollTo(0, innerHeight)");
+    tab.eval("passerby('Signup', {props: {plan: 'yearly', seats: 3}}); scrollTo(0, innerHeight)");
     tab.wait("scrollY > 0");
     tab.eval("new Promise(done => requestAnimationFrame(() => setTimeout(done, 150)))");
     // Another tab in front hides this one.
@@ -248,7 +248,7 @@ fn a_burst_arrives_whole_in_batches_that_the_server_takes() {
     let tab = open(&browser, &server, "/");
     server.wait("the page view", |all| !all.is_empty());
     // More bytes than one batch, or all keepalive requests together, may have.
-    tab.eval("for (let i = 0; i < 200; i++) passerby('Event ' + i, {text: 'ü'.repeat(i % 40 ? 60 : 9000)})");
+    tab.eval("for (let i = 0; i < 200; i++) passerby('Event ' + i, {props: {text: 'ü'.repeat(i % 40 ? 60 : 9000)}})");
     let _other = browser.tab();
     let received = server.wait("all of them", |all| of_type(&events(all), "event").len() >= 200);
     for one in &received {
@@ -270,7 +270,7 @@ fn nothing_is_kept_in_the_browser() {
     server.plan([Plan::Answer(503)]);
     let browser = Chromium::start();
     let tab = open(&browser, &server, "/");
-    tab.eval("passerby('Signup', {plan: 'yearly'})");
+    tab.eval("passerby('Signup', {props: {plan: 'yearly'}})");
     tab.eval("history.pushState(0, '', '/b')");
     server.wait("two batches and a retry", |all| all.len() >= 3);
     // The page's own cookie is the proof that the search can find one.
@@ -298,7 +298,8 @@ fn whatever_the_page_does_it_sees_no_error() {
     server.wait("the page view", |all| !all.is_empty());
     tab.eval(
         "const loop = {}; loop.loop = loop;
-         passerby(); passerby('Loop', loop); passerby('Big', {n: 1n}); passerby('Changed', window.later = {n: 1});
+         passerby(); passerby('Nothing', null); passerby('Loop', {props: loop}); passerby('Big', {props: {n: 1n}});
+         passerby('Changed', {props: window.later = {n: 1}});
          later.n = 2;
          window.fetch = () => { throw 1 }; history.pushState(0, '', '/beacon')",
     );
@@ -343,7 +344,7 @@ fn the_real_server_counts_what_the_real_script_sends() {
     ]);
     let tab = open(&browser, &pages, "/a");
     tab.wait("window.passerby && passerby.on");
-    tab.eval("passerby('Signup', {plan: 'yearly'}); history.pushState(0, '', '/b')");
+    tab.eval("passerby('Signup', {props: {plan: 'yearly'}}); history.pushState(0, '', '/b')");
     // How the script learns that a batch is stored: no request of its is left without an answer.
     tab.wait("performance.getEntriesByType('resource').filter(one => one.name.endsWith('/api/track') && one.responseStatus == 202).length == 2");
     tab.close();

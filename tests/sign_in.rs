@@ -92,6 +92,8 @@ async fn a_link_works_once_in_its_day() {
         401,
         "not this one"
     );
+    let looked = server.send(&format!("HEAD /sign-in?token={token}")).await;
+    assert_eq!(looked.status, 200, "a preview of the link does not use it up");
     let answer = server.send(&format!("GET /sign-in?token={token}")).await;
     assert_eq!(answer.status, 303);
     assert!(opens(&server, &cookie(&answer)).await);

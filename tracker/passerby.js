@@ -7,7 +7,7 @@
 //   data-automation  counts browsers that say they are driven by a program (navigator.webdriver);
 //                    without it they are not counted
 //
-//   passerby("Signup", {plan: "yearly"}) sends a custom event. To call it before the script is there:
+//   passerby("Signup", {props: {plan: "yearly"}}) sends a custom event. To call it before the script is there:
 //   window.passerby = window.passerby || function () { (passerby.q = passerby.q || []).push(arguments) }
 //
 // What it promises:
@@ -182,7 +182,9 @@
   // A second tag on the same page would count everything twice.
   if (_stub && _stub.on) return;
   const _counted = !navigator.webdriver || _script.dataset.automation != null;
-  window.passerby = _safe((name, props) => _counted && _record({ type: "event", url: _here(), name, props }));
+  window.passerby = _safe(
+    (name, _more) => _counted && _record({ type: "event", url: _here(), name, props: (_more || 0).props }),
+  );
   passerby.on = 1;
   if (!_counted) return;
 

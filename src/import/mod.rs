@@ -22,9 +22,9 @@ pub use summary::{grouped, summary};
 pub use tally::Tally;
 pub use unit::{MAX_STATE, RulesInTime};
 
-use crate::sites;
+use crate::sites::{self, Site};
 use crate::store::{self, Kind, Put, Store, Unit as UnitId};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use lines::{BytesRead, Line, Lines};
 use passerby_engine::enrich::Tables;
 use passerby_engine::event::{Day, SiteId};
@@ -75,9 +75,11 @@ pub enum Outcome {
     Nothing(Tally),
 }
 
-/// Imports a log. `rules` are the site's, by the time from which they are in force.
+/// Imports a log. `rules` are the site's, by the time from which they are in force; `new` is the site, if it is
+/// to be created with the import, or not at all.
 pub async fn run(
     store: &dyn Store,
+    new: Option<&Site>,
     mut rules: RulesInTime,
     tables: &Tables,
     what: &AccessLog,
@@ -112,6 +114,12 @@ pub async fn run(
     puts.push(Put::Setting { key: key(site, id), value: Some(value) });
     // Reading takes a while, and whoever removed the site meanwhile wants nothing of it kept.
     ensure!(!sites::removed(store).await?.contains(&site), "the site was removed meanwhile: nothing is kept");
+    if let Some(site) = new {
+        if sites::is_here(store, site.domain()).await? {
+            bail!("{} was added meanwhile: run the import again", site.domain());
+        }
+        puts.push(site.put()?);
+    }
     publish(store, puts).await?;
     Ok(Outcome::Imported(id, entry))
 }

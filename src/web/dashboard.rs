@@ -17,7 +17,7 @@ use crate::sites::{Site, normal_domain};
 use axum::Form;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Path, Query, RawQuery, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::Markup;
@@ -332,6 +332,7 @@ pub async fn list(
 
 /// `GET /sign-in`: the form; with a one-time link's token, the way in.
 pub async fn sign_in_page(
+    method: Method,
     State(app): State<Arc<App>>,
     viewer: Viewer,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
@@ -339,6 +340,10 @@ pub async fn sign_in_page(
     Query(link): Query<SignInLink>,
 ) -> Answer {
     let linked = link.token.is_some();
+    // A HEAD only looks: a program that previews links must not use one up.
+    if method == Method::HEAD {
+        return Ok(page(StatusCode::OK, &headers, sign_in::render(&Said::Nothing, app.password.is_set())));
+    }
     if let Some(response) = auth::sign_in_by_link(&app, peer, &headers, Query(link)).await? {
         return Ok(response);
     }

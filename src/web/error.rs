@@ -45,7 +45,7 @@ impl WebError {
     pub fn sentence(&self) -> &str {
         match self {
             WebError::BadRequest(why) => why,
-            WebError::Unauthorized => "Sign in first.",
+            WebError::Unauthorized => "Sign in, or send a key that may read this site.",
             WebError::Forbidden => "This was sent from a page of another site.",
             WebError::NotFound => "There is nothing here.",
             WebError::TooMany(_) => "Too many tries. Wait a little, then try again.",

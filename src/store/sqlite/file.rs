@@ -47,6 +47,16 @@ fn attempt(file: &Path, steps: &[&str]) -> Result<Connection> {
             let text = format!("{} is locked by another program", file.display());
             Error::new(Kind::Unavailable, text)
         }
+        Some(ErrorCode::ReadOnly) => {
+            let text = format!(
+                "the store {} cannot be written: the file and its folder must be writable for this user",
+                file.display()
+            );
+            Error::new(Kind::Unusable, text)
+        }
+        Some(ErrorCode::CannotOpen) if let Err(e) = OpenOptions::new().read(true).write(true).open(file) => {
+            Error::new(Kind::Unusable, format!("the store {} cannot be opened: {e}", file.display()))
+        }
         _ => Error::new(Kind::Unusable, format!("the store {} cannot be opened: {e}", file.display())),
     };
     let conn = connect(file).map_err(unusable)?;

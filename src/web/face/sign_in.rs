@@ -27,13 +27,13 @@ pub fn render(said: &Said, has_password: bool) -> Markup {
                         Said::Nothing => {},
                         Said::Wrong => p.flag.bad role="alert" { "That is not the password." },
                         Said::Slowed(seconds) => p.flag.bad role="alert" { "Too many tries. Wait " (super::words::many(*seconds as i64, "second", "seconds")) ", then try again." },
-                        Said::LinkSpent => p.flag.bad role="alert" { "This link has been used or is too old. Sign in with the password, or make another with passerby sign-in." },
+                        Said::LinkSpent => p.flag.bad role="alert" { "This link has been used or is too old." @if has_password { " Make another with passerby sign-in, or give the password." } },
                     }
                     @if has_password {
                         label { "Password" input.field type="password" name="password" autocomplete="current-password" required autofocus; }
                         button.btn.main type="submit" { "Sign in" }
                     } @else {
-                        p { "This server has no password. Open the link that it printed when it was first started, or make another:" }
+                        p { @if *said == Said::LinkSpent { "Make another:" } @else { "This server has no password. Open the link that it printed when it was first started, or make another:" } }
                         p { code { "passerby sign-in" } }
                         p.soft { "For a password, start it with " code { "PASSERBY_ADMIN_PASSWORD" } "." }
                     }
