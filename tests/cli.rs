@@ -249,7 +249,10 @@ fn what_cannot_be_done_is_one_line() {
     for (arguments, what) in [
         (&["serve", "--listen", "nonsense"][..], "cannot listen on"),
         (&["serve", "--listen", "192.0.2.1:80"], "no such address"),
-        (&["serve", "--store", "mysql:x"], "the store's address is not understood"),
+        (
+            &["serve", "--listen", "127.0.0.1:0", "--store", "mysql:x"],
+            "the store's address is not understood",
+        ),
         (&["serve", "--listen", "127.0.0.1:0", "--site", "not a domain"], "is not a domain"),
         (&["serve", "--listen", "127.0.0.1:0", "--geo", "nowhere.mmdb"], "nowhere.mmdb"),
         (&["serve", "--listen", "127.0.0.1:0", "--platform", "heroku"], "heroku"),

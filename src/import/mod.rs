@@ -22,8 +22,9 @@ pub use summary::{grouped, summary};
 pub use tally::Tally;
 pub use unit::{MAX_STATE, RulesInTime};
 
+use crate::sites;
 use crate::store::{self, Kind, Put, Store, Unit as UnitId};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use lines::{BytesRead, Line, Lines};
 use passerby_engine::enrich::Tables;
 use passerby_engine::event::{Day, SiteId};
@@ -109,6 +110,8 @@ pub async fn run(
     let mut puts = puts(site, id, days);
     let value = serde_json::to_vec(&entry).context("the import's entry cannot be written")?;
     puts.push(Put::Setting { key: key(site, id), value: Some(value) });
+    // Reading takes a while, and whoever removed the site meanwhile wants nothing of it kept.
+    ensure!(!sites::removed(store).await?.contains(&site), "the site was removed meanwhile: nothing is kept");
     publish(store, puts).await?;
     Ok(Outcome::Imported(id, entry))
 }
