@@ -121,6 +121,10 @@ fn rollups(day: &DayState) -> Vec<(Dim, Rollup)> {
     Dim::TABLE.iter().map(|row| (row.dim, day.rollup(row.dim))).collect()
 }
 
+fn without_drops(day: &DayState) -> Vec<(Dim, Rollup)> {
+    rollups(day).into_iter().filter(|(dim, _)| *dim != Dim::Dropped).collect()
+}
+
 fn day_of(state: &State) -> &DayState {
     state.day(SITE, DAY).unwrap()
 }
@@ -188,9 +192,6 @@ proptest! {
         prop_assert_eq!(frozen.visits.len() as i64, day.cells.total.visits);
         let mut again = State::new();
         fold(&mut again, &Flush { blocks: vec![replay(&frozen)], dropped: Vec::new() });
-        let without_drops = |day: &DayState| -> Vec<_> {
-            rollups(day).into_iter().filter(|(dim, _)| *dim != Dim::Dropped).collect()
-        };
         if let Some(replayed) = again.day(SITE, DAY) {
             prop_assert_eq!(without_drops(replayed), without_drops(day));
         } else {
@@ -229,12 +230,21 @@ proptest! {
             let names: Vec<String> = hours(&zone, day).iter().map(|hour| format!("{hour:02}")).collect();
             let hours = folded.rollup(Dim::Hour).cells;
             prop_assert!(hours.iter().all(|(hour, _)| names.iter().any(|name| name == hour)), "{:?}", hours);
+            // At rest it keeps its hours, whatever the offsets.
+            let frozen = segment::decode(&segment::encode(&freeze(folded, &[]))).unwrap();
+            let mut again = State::new();
+            fold(&mut again, &Flush { blocks: vec![replay(&frozen)], dropped: Vec::new() });
+            if let Some(replayed) = again.day(SITE, day) {
+                prop_assert_eq!(without_drops(replayed), without_drops(folded));
+            } else {
+                prop_assert_eq!(folded.counted, 0);
+            }
             // It stays open for as long as its salt lives: half an hour past the zone's midnight.
             let salted_ms = start_ms(&zone, plus(day, 1)) + 30 * 60_000;
             let clock = State { clock_ms: salted_ms, ..state.clone() };
             prop_assert!(!clock.over(i64::MAX).contains(&(SITE, day)));
-            // At the latest a day later; where no event has told the zone, of the westernmost.
-            let clock = State { clock_ms: salted_ms + 48 * 3_600_000, ..state.clone() };
+            // A day without a visitor waits 26 hours, and up to 26 more where no event has told its zone.
+            let clock = State { clock_ms: salted_ms + 52 * 3_600_000, ..state.clone() };
             prop_assert!(clock.over(i64::MAX).contains(&(SITE, day)));
             prop_assert!(!clock.over(salted_ms).contains(&(SITE, day)), "the clock on the wall lags behind");
         }
