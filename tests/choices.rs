@@ -306,7 +306,8 @@ async fn clause_10_of_a_url_only_the_path_and_the_campaign_are_kept() {
         let answer = server.send(&format!("POST /api/track\nuser-agent: {BROWSER}\n\n{body}")).await;
         assert_eq!(answer.body, r#"{"accepted":2,"dropped":[]}"#, "{url}");
         let batch = last(&server).await;
-        assert_eq!(batch.events[0].page, page, "{url}");
+        let kept = (batch.events[0].hostname.as_str(), batch.events[0].page.as_str());
+        assert_eq!(kept, ("example.com", page), "{url}");
         let text = format!("{batch:?}");
         for secret in ["SECRET", "eyJ", "5ec4e7"] {
             assert!(!text.contains(secret), "{url} {referrer}: {text}");

@@ -245,6 +245,7 @@ fn clause_1_of_an_imported_log_whole_or_killed_half_way() {
             11 => format!("{mark} {address} nonsense\n"),
             12 => format!("{address} - {mark} [{when}] \"\" 400 0 \"-\" \"{agent}\"\n"),
             13 => format!("{address} - - [99/May/2015] \"GET {path} HTTP/1.1\" 200 1 \"-\" \"{agent}\"\n"),
+            15 => format!("{mark} came from {address}\n"),
             14 => format!("{address} - - [{when}] \"GET {path} HTTP/1.1\" 404 1 \"-\" \"{agent}\"\n"),
             _ => format!("{address} - {mark} [{when}] \"GET {path} HTTP/1.1\" 200 1 \"-\" \"{agent}\"\n"),
         };

@@ -253,6 +253,6 @@ async fn days_elsewhere_are_named_and_led_to() {
         .into_iter()
         .find(|link| link.starts_with("/old.example?from=2015-12-11"))
         .expect("a way there");
-    assert!(page.text.contains("The one day with data, 11 Dec 2015"));
+    assert!(page.text.contains("See the one day with data, 11 Dec 2015"));
     assert!(server.get(&link).await.text.contains("class=\"fig\""));
 }

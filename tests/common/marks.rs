@@ -17,7 +17,7 @@ use std::path::Path;
 /// What must not be found, or must, in every form that it may be written in.
 pub struct Marker {
     pub name: String,
-    forms: Vec<(&'static str, Vec<u8>)>,
+    pub forms: Vec<(&'static str, Vec<u8>)>,
 }
 
 pub fn hex(bytes: &[u8]) -> String {

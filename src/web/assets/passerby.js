@@ -19,7 +19,10 @@
     if (mine !== turn) return;
     last = Date.now();
     const fresh = $$("[data-live]", page);
-    if (fresh.map(e => e.id).join() !== $$("[data-live]").map(e => e.id).join()) return location.assign(url);
+    if (fresh.map(e => e.id).join() !== $$("[data-live]").map(e => e.id).join()) {
+      // An address with a fragment would only scroll.
+      return url === location.href ? location.reload() : location.assign(url);
+    }
     const focus = document.activeElement?.getAttribute("href");
     for (const part of fresh) {
       const old = document.getElementById(part.id), html = part.outerHTML;

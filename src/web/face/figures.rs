@@ -22,6 +22,8 @@ pub struct Figure {
 }
 
 pub fn render(figures: &[Figure]) -> Markup {
+    // Where no figure has a change, none keeps room for one.
+    let compared = figures.iter().any(|figure| figure.change != Change::Unknown || figure.against.is_some());
     html! {
         nav.figs #figures data-live aria-label="Figures; choose one for the chart" {
             @for figure in figures {
@@ -30,11 +32,11 @@ pub fn render(figures: &[Figure]) -> Markup {
                     span.value title=[figure.exact.as_deref()] {
                         @for (number, unit) in &figure.value { (number) @if !unit.is_empty() { small { (unit) } } }
                     }
-                    span.delta {
+                    @if compared { span.delta {
                         (change_mark(&figure.change, figure.inverted))
                         @if let Some(against) = &figure.against { " " span.wide-only { (against) } }
                         @if figure.change == Change::Unknown && figure.against.is_none() { "\u{a0}" }
-                    }
+                    } }
                 }
             }
         }

@@ -20,7 +20,7 @@ pub struct Overview {
 
 #[derive(Clone, PartialEq, Debug)]
 pub enum Content {
-    /// `small` panels stand above each other beside the heat.
+    /// `small` panels stand above each other beside the heat, or under the last of `panels`.
     Full {
         figures: Vec<Figure>,
         chart: Box<Chart>,
@@ -47,9 +47,18 @@ impl Overview {
                     (figures::render(figures))
                     (chart.render())
                     div.panels {
-                        @for panel in panels { (panel.render()) }
-                        @if let Some(heat) = heat { (heat::render(heat)) }
-                        @if heat.is_none() { @for panel in small { (panel.render()) } } @else if !small.is_empty() { div.stack { @for panel in small { (panel.render()) } } }
+                        @match (heat, panels.split_last()) {
+                            // Without the heat small panels go under the last list, so that none stands alone in a row.
+                            (None, Some((last, others))) if !small.is_empty() => {
+                                @for panel in others { (panel.render()) }
+                                div.stack.under-panel { @for panel in std::iter::once(last).chain(small) { (panel.render()) } }
+                            }
+                            _ => {
+                                @for panel in panels { (panel.render()) }
+                                @if let Some(heat) = heat { (heat::render(heat)) }
+                                @if !small.is_empty() { div.stack { @for panel in small { (panel.render()) } } }
+                            }
+                        }
                     }
                 }
                 Content::Nothing { days, elsewhere } => {

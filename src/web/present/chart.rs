@@ -194,7 +194,7 @@ pub(super) fn notes(scene: &Scene, window: &Window, answers: &Answers) -> Vec<St
         && window.interval == Interval::Hour
         && window::length(&window.days) == 1
     {
-        notes.push("Who stays for two hours is in both.".to_string());
+        notes.push("A visitor who is here in two hours counts in both.".to_string());
     }
     notes
 }

@@ -192,8 +192,8 @@ fn nothing(scene: &Scene, window: &Window) -> Content {
     let elsewhere = scene.bounds.map(|(first, last)| {
         let all = first..=last;
         let words = match window::length(&all) {
-            1 => format!("The one day with data, {}", dates::whole(first)),
-            n => format!("All {} days from {}", words::count(i64::from(n)), dates::whole(first)),
+            1 => format!("See the one day with data, {}", dates::whole(first)),
+            n => format!("See all {} days from {}", words::count(i64::from(n)), dates::whole(first)),
         };
         (scene.href(&scene.view.with_period(Period::Custom(all))), words)
     });

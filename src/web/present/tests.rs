@@ -264,7 +264,7 @@ fn a_period_without_anything_leads_to_the_days_that_have_something() {
         expect![[r#"
         Last 30 days (25 Oct – 23 Nov 2026)
         earlier: 25 Sep – 24 Oct 2026 /example.com?from=2026-09-25&to=2026-10-24
-        nothing in the last 30 days; Some(("/example.com?from=2015-05-17&to=2015-05-20", "All 4 days from 17 May 2015"))
+        nothing in the last 30 days; Some(("/example.com?from=2015-05-17&to=2015-05-20", "See all 4 days from 17 May 2015"))
     "#]],
     );
     check(
@@ -274,7 +274,7 @@ fn a_period_without_anything_leads_to_the_days_that_have_something() {
             18 May 2015 (18 May 2015)
             earlier: 17 May 2015 /example.com?from=2015-05-17&to=2015-05-17
             later: 19 May 2015 /example.com?from=2015-05-19&to=2015-05-19
-            nothing on 18 May 2015; Some(("/example.com?from=2015-05-17&to=2015-05-20", "All 4 days from 17 May 2015"))
+            nothing on 18 May 2015; Some(("/example.com?from=2015-05-17&to=2015-05-20", "See all 4 days from 17 May 2015"))
         "#]],
     );
     check(
