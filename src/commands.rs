@@ -13,6 +13,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::Parser;
 use passerby_engine::enrich::Tables;
 use passerby_engine::place;
+use rustix::process::{Resource, Rlimit, setrlimit};
 use std::ffi::OsString;
 use std::io::{BufRead, Write};
 use std::process::ExitCode;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 /// The whole program: arguments and environment in, exit code out. What goes wrong is one line on standard
 /// error and exit code 1; a command line that makes no sense is clap's to explain, with exit code 2.
 pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environment) -> ExitCode {
+    leave_no_dump();
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(e) => {
@@ -36,6 +38,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
             ExitCode::FAILURE
         }
     }
+}
+
+/// Addresses and agents are in memory while a request is answered: a crash must not write them to a disk.
+/// Where the system does not grant it, the process runs all the same.
+fn leave_no_dump() {
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    let _ = setrlimit(Resource::Core, none);
+    #[cfg(target_os = "linux")]
+    // The limit does not stop a handler of dumps that the system pipes them to; this does.
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
 
 fn dispatch(cli: Cli, environment: Environment) -> Result<()> {

@@ -154,18 +154,17 @@ impl Folder {
             closing: watch::Sender::new(false),
             readings: watch::Sender::new(0),
         });
-        let runtime = tokio::runtime::Handle::current();
-        let runner = shared.clone();
+        let failed = |e| store::Error {
+            kind: Kind::Unavailable,
+            message: format!("the folder's thread did not start: {e}"),
+        };
+        // Of its own: the caller's may end first, when a start fails half-way.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(failed)?;
+        let end = End(shared.clone());
         let thread = std::thread::Builder::new()
             .name("folder".into())
-            .spawn(move || {
-                let end = End(runner);
-                runtime.block_on(run(&end.0));
-            })
-            .map_err(|e| store::Error {
-                kind: Kind::Unavailable,
-                message: format!("the folder's thread did not start: {e}"),
-            })?;
+            .spawn(move || runtime.block_on(run(&end.0)))
+            .map_err(failed)?;
         Ok(Folder { shared, thread: Arc::new(Mutex::new(Some(thread))) })
     }
 

@@ -8,6 +8,7 @@
 use crate::folder::Folder;
 use crate::secret;
 use crate::store::{Error, Kind, Put, Result, Store};
+use passerby_engine::block::decode_flush;
 use passerby_engine::enrich::{OptOut, PlaceDetail, Rules};
 use passerby_engine::event::{SiteId, Text};
 use passerby_engine::time;
@@ -288,11 +289,30 @@ pub async fn removed(store: &dyn Store) -> Result<HashSet<SiteId>> {
 }
 
 /// Erases what was counted for a site that was removed: lets servers learn of it, folds the log to its end
-/// without the site, and has the store erase the rest.
+/// without the site, and has the store erase the rest. A flush that a server had in hand meanwhile may have
+/// come into the log behind that: then once more.
 pub async fn erase(store: &Arc<dyn Store>, site: SiteId) -> Result<()> {
-    tokio::time::sleep(Duration::from_millis(BELIEVED_MS.unsigned_abs() + 200)).await;
-    let folder = Folder::start(store.clone(), Arc::default()).await?;
-    folder.close().await;
+    const ROUNDS: u32 = 5;
+    for _ in 0..ROUNDS {
+        tokio::time::sleep(Duration::from_millis(BELIEVED_MS.unsigned_abs() + 200)).await;
+        // What is known of its imports: the names of files, and counts.
+        for setting in store.settings(&format!("import/{site}/")).await? {
+            store.put_setting(&setting.key, setting.revision, None).await?;
+        }
+        let folder = Folder::start(store.clone(), Arc::default()).await?;
+        folder.close().await;
+        erase_rows(store, site).await?;
+        if !is_in_log(&**store, site).await? {
+            return Ok(());
+        }
+    }
+    Err(Error::new(
+        Kind::Unavailable,
+        "a server still has some of it in hand, and erases that within minutes",
+    ))
+}
+
+async fn erase_rows(store: &Arc<dyn Store>, site: SiteId) -> Result<()> {
     const TRIES: u32 = 5;
     for tried in 1.. {
         match store.erase_site(site).await {
@@ -304,6 +324,25 @@ pub async fn erase(store: &Arc<dyn Store>, site: SiteId) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether the log holds anything that was sent for a site.
+async fn is_in_log(store: &dyn Store, site: SiteId) -> Result<bool> {
+    const READ_BYTES: usize = 4 << 20;
+    let mut position = 0;
+    loop {
+        let read = store.read_log(position, READ_BYTES).await?;
+        for (at, bytes) in &read.flushes {
+            // A damaged flush is the fold's to report.
+            if decode_flush(bytes).is_ok_and(|flush| flush.blocks.iter().any(|block| block.site == site)) {
+                return Ok(true);
+            }
+            position = *at;
+        }
+        if !read.more {
+            return Ok(false);
+        }
+    }
 }
 
 /// What [`Sites::add`] did.

@@ -258,3 +258,21 @@ fn total_of(folder: &Folder, day: Day) -> i64 {
         .map(|c| c.1.pageviews)
         .sum()
 }
+
+/// A start that fails after the folder runs ends the runtime under it.
+#[test]
+fn it_outlives_the_runtime_that_started_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let runtime = || tokio::runtime::Runtime::new().unwrap();
+    let first = runtime();
+    let folder = first.block_on(start(&store));
+    first.shutdown_background();
+    runtime().block_on(async {
+        append(&*store, vec![view(1, 1, DAY, 600)]).await;
+        folder.settle().await;
+        assert_eq!(total(&*store, &folder, DAY).await.pageviews, 1);
+        folder.close().await;
+    });
+    assert_eq!(runtime().block_on(store.load()).unwrap().watermark, 1);
+}

@@ -380,6 +380,25 @@ async fn a_store_that_fails_has_nothing_and_one_that_is_busy_has_all() {
     assert!(matches!(run(&busy, &semicomplete(), true).await.unwrap(), Outcome::Imported(..)));
 }
 
+/// With a site go its imports, also one that is under way.
+#[tokio::test]
+async fn a_removed_sites_imports_go_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    let before = everything(&*store).await;
+    run(&*store, &semicomplete(), true).await.unwrap();
+    let removed = format!("removed/{SITE}");
+    store.put_setting(&removed, 0, Some(Vec::new())).await.unwrap();
+    passerby::sites::erase(&store, SITE).await.unwrap();
+    let error = run(&*store, &semicomplete(), true).await.unwrap_err();
+    assert_eq!(error.to_string(), "the site was removed meanwhile: nothing is kept");
+    store
+        .put_setting(&removed, store.setting(&removed).await.unwrap().unwrap().revision, None)
+        .await
+        .unwrap();
+    assert_eq!(everything(&*store).await, before);
+}
+
 #[tokio::test]
 async fn a_log_that_is_cut_off_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();

@@ -24,7 +24,7 @@ pub use unit::{MAX_STATE, RulesInTime};
 
 use crate::sites::{self, Site};
 use crate::store::{self, Kind, Put, Store, Unit as UnitId};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use lines::{BytesRead, Line, Lines};
 use passerby_engine::enrich::Tables;
 use passerby_engine::event::{Day, SiteId};
@@ -112,6 +112,8 @@ pub async fn run(
     let mut puts = puts(site, id, days);
     let value = serde_json::to_vec(&entry).context("the import's entry cannot be written")?;
     puts.push(Put::Setting { key: key(site, id), value: Some(value) });
+    // Reading takes a while, and whoever removed the site meanwhile wants nothing of it kept.
+    ensure!(!sites::removed(store).await?.contains(&site), "the site was removed meanwhile: nothing is kept");
     if let Some(site) = new {
         if sites::is_here(store, site.domain()).await? {
             bail!("{} was added meanwhile: run the import again", site.domain());

@@ -4,6 +4,7 @@
 
 pub mod chromium;
 pub mod http;
+pub mod marks;
 pub mod recorder;
 pub mod server;
 

@@ -12,6 +12,7 @@ use passerby_engine::freeze::{freeze, replay};
 use passerby_engine::rollup::{Counts, Dim, Rollup};
 use passerby_engine::segment;
 use passerby_engine::state::{encode_clock, encode_ids, restore};
+use passerby_engine::time::{TimeZone, hours, local, parse_day, plus, start_ms};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -55,12 +56,73 @@ fn events() -> impl Strategy<Value = Vec<Batch>> {
     })
 }
 
+/// Zones and days: ordinary ones, of half and quarter hours, of 23, 23.5, 24.5 and 25 hours, and one that
+/// begins at 01:00.
+const CALENDARS: [(&str, &str); 9] = [
+    ("UTC", "2024-10-04"),
+    ("Asia/Kolkata", "2024-10-04"),
+    ("America/St_Johns", "2024-06-04"),
+    ("Asia/Kathmandu", "2024-10-04"),
+    ("Europe/Berlin", "2024-03-31"),
+    ("Europe/Berlin", "2024-10-27"),
+    ("Australia/Lord_Howe", "2024-10-06"),
+    ("Australia/Lord_Howe", "2024-04-07"),
+    ("America/Havana", "2024-03-10"),
+];
+
+/// What three browsers and somebody without a visitor send on two days of a zone: in any order, up to a day
+/// late, batches over midnight included. Those become two, whose visitors are hashed with the salts of their days.
+fn two_days() -> impl Strategy<Value = (TimeZone, Day, Vec<Batch>)> {
+    let event = (0..3_u8, 0..3_u8, prop_oneof![3 => -90_i64..90, 1 => -1500_i64..1500]);
+    let sent =
+        (0..4_u64, prop_oneof![2 => -60_i64..60, 1 => -1440_i64..1440], prop::collection::vec(event, 1..6));
+    let calendar = prop::sample::select(&CALENDARS[..]);
+    (calendar, prop::collection::vec(sent, 1..40)).prop_map(|((zone, day), sent)| {
+        let (zone, day) = (TimeZone::get(zone).unwrap(), parse_day(day).unwrap());
+        let [start, midnight, end] = [0, 1, 2].map(|n| start_ms(&zone, plus(day, n)));
+        let mut batches = Vec::new();
+        for (n, (who, minute, events)) in (1..).zip(sent) {
+            let mut split: BTreeMap<Day, Vec<Event>> = BTreeMap::new();
+            for (kind, page, later) in events {
+                let at_ms =
+                    (midnight + (minute + later) * 60_000 + i64::from(page) * 7_000).clamp(start, end - 1);
+                let local = local(&zone, at_ms);
+                let mut event = page_view(0, &format!("/{page}"));
+                (event.at_ms, event.offset_s) = (at_ms, local.offset_s);
+                match kind {
+                    0 => event.origin.source = format!("s{}", n % 2).into(),
+                    1 => (event.kind, event.name) = (Kind::Custom, "n".into()),
+                    _ => (event.kind, event.engaged_ms) = (Kind::Engagement, 1),
+                }
+                split.entry(local.day).or_default().push(event);
+            }
+            for (of_day, mut events) in split {
+                events.sort_by_key(|event| event.at_ms);
+                let name = if who == 0 { "-".into() } else { format!("{who} on {of_day}") };
+                let mut batch = batch(n * 2 + u64::from(of_day == day), &name, events);
+                batch.day = of_day;
+                batch.received_ms = end - 3_600_000 + n as i64 * 1000;
+                batches.push(batch);
+            }
+        }
+        (zone, day, batches)
+    })
+}
+
+fn of_day(batches: &[Batch], day: Day) -> Vec<Batch> {
+    batches.iter().filter(|batch| batch.day == day).cloned().collect()
+}
+
 fn flush(batches: &[Batch]) -> Flush {
     Flush { blocks: blocks(batches.to_vec()), dropped: Vec::new() }
 }
 
 fn rollups(day: &DayState) -> Vec<(Dim, Rollup)> {
     Dim::TABLE.iter().map(|row| (row.dim, day.rollup(row.dim))).collect()
+}
+
+fn without_drops(day: &DayState) -> Vec<(Dim, Rollup)> {
+    rollups(day).into_iter().filter(|(dim, _)| *dim != Dim::Dropped).collect()
 }
 
 fn day_of(state: &State) -> &DayState {
@@ -130,9 +192,6 @@ proptest! {
         prop_assert_eq!(frozen.visits.len() as i64, day.cells.total.visits);
         let mut again = State::new();
         fold(&mut again, &Flush { blocks: vec![replay(&frozen)], dropped: Vec::new() });
-        let without_drops = |day: &DayState| -> Vec<_> {
-            rollups(day).into_iter().filter(|(dim, _)| *dim != Dim::Dropped).collect()
-        };
         if let Some(replayed) = again.day(SITE, DAY) {
             prop_assert_eq!(without_drops(replayed), without_drops(day));
         } else {
@@ -151,6 +210,99 @@ proptest! {
             let modelled = model.rollup(dim);
             prop_assert_eq!(rollup, modelled, "{:?}", dim);
         }
+    }
+
+    /// Each day counts for itself what a model makes of its batches, whatever its length and its hours.
+    #[test]
+    fn two_days_of_any_zone_count_what_the_model_counts((zone, first, batches) in two_days()) {
+        let mut state = State::new();
+        batches.iter().for_each(|batch| drop(fold(&mut state, &flush(std::slice::from_ref(batch)))));
+        for day in [first, plus(first, 1)] {
+            let own = of_day(&batches, day);
+            let Some(folded) = state.day(SITE, day) else {
+                prop_assert!(own.is_empty());
+                continue;
+            };
+            let model = Model::of(&own);
+            for (dim, rollup) in rollups(folded) {
+                prop_assert_eq!(rollup, model.rollup(dim), "{:?} of {}", dim, day);
+            }
+            let names: Vec<String> = hours(&zone, day).iter().map(|hour| format!("{hour:02}")).collect();
+            let hours = folded.rollup(Dim::Hour).cells;
+            prop_assert!(hours.iter().all(|(hour, _)| names.iter().any(|name| name == hour)), "{:?}", hours);
+            // At rest it keeps its hours, whatever the offsets.
+            let frozen = segment::decode(&segment::encode(&freeze(folded, &[]))).unwrap();
+            let mut again = State::new();
+            fold(&mut again, &Flush { blocks: vec![replay(&frozen)], dropped: Vec::new() });
+            if let Some(replayed) = again.day(SITE, day) {
+                prop_assert_eq!(without_drops(replayed), without_drops(folded));
+            } else {
+                prop_assert_eq!(folded.counted, 0);
+            }
+            // It stays open for as long as its salt lives: half an hour past the zone's midnight.
+            let salted_ms = start_ms(&zone, plus(day, 1)) + 30 * 60_000;
+            let clock = State { clock_ms: salted_ms, ..state.clone() };
+            prop_assert!(!clock.over(i64::MAX).contains(&(SITE, day)));
+            // A day without a visitor waits 26 hours, and up to 26 more where no event has told its zone.
+            let clock = State { clock_ms: salted_ms + 52 * 3_600_000, ..state.clone() };
+            prop_assert!(clock.over(i64::MAX).contains(&(SITE, day)));
+            prop_assert!(!clock.over(salted_ms).contains(&(SITE, day)), "the clock on the wall lags behind");
+        }
+    }
+
+    #[test]
+    fn two_days_cut_restarted_and_sent_again_end_the_same((_, first, batches) in two_days(), cut in 0..80_usize, again in 0..80_usize) {
+        let mut whole = State::new();
+        fold(&mut whole, &flush(&batches));
+        let cut = cut.min(batches.len());
+        let mut pieces = State::new();
+        fold(&mut pieces, &flush(&batches[..cut]));
+        pieces = restart(&pieces);
+        fold(&mut pieces, &flush(&batches[again.min(cut)..cut]));
+        fold(&mut pieces, &flush(&batches[cut..]));
+        for day in [first, plus(first, 1)] {
+            let [whole, pieces] = [&whole, &pieces].map(|state| state.day(SITE, day).map(DayState::encode));
+            prop_assert_eq!(whole, pieces, "{}", day);
+        }
+    }
+
+    /// The log's order matters within a visitor alone, who may have begun a visit with this event or that.
+    #[test]
+    fn the_order_of_different_visitors_does_not_matter((_, _, batches) in two_days(), reverse in any::<bool>()) {
+        let mut sorted = batches.clone();
+        sorted.sort_by_key(|batch| batch.visitor);
+        if reverse {
+            sorted.sort_by_key(|batch| std::cmp::Reverse(batch.visitor));
+        }
+        let [one, other] = [batches, sorted].map(|batches| {
+            let mut state = State::new();
+            batches.iter().for_each(|batch| drop(fold(&mut state, &flush(std::slice::from_ref(batch)))));
+            state.days.values().map(|day| (day.day, rollups(day))).collect::<Vec<_>>()
+        });
+        prop_assert_eq!(one, other);
+    }
+
+    /// Caps hold and end the same, whether or not the state was kept in between: properties, of which pages may
+    /// send any number, and some of which have the name of what a cap makes.
+    #[test]
+    fn invented_properties_end_the_same_wherever_the_log_is_cut(
+        keys in 1..130_u32, values in 1..330_u32, other_key in any::<bool>(), other_value in any::<bool>(), cut in 0..400_u32,
+    ) {
+        let batch_of = |n: u32| {
+            let mut event = page_view(i64::from(n) * 1000, "/");
+            let key = if other_key && n % 7 == 3 { "(other)".into() } else { format!("k{}", n % keys) };
+            let value = if other_value && n % 5 == 2 { "(other)".into() } else { format!("v{}", n % values) };
+            event.props = vec![(key.into(), value.into()), ("one".into(), format!("{}", n % values).into())];
+            batch(u64::from(n) + 1, "A", vec![event])
+        };
+        let batches: Vec<Batch> = (0..400).map(batch_of).collect();
+        let mut whole = State::new();
+        fold(&mut whole, &flush(&batches));
+        let mut pieces = State::new();
+        fold(&mut pieces, &flush(&batches[..cut as usize]));
+        pieces = restart(&pieces);
+        fold(&mut pieces, &flush(&batches[cut as usize..]));
+        prop_assert_eq!(rollups(day_of(&whole)), rollups(day_of(&pieces)));
     }
 
     #[test]
@@ -274,7 +426,8 @@ impl Model {
                 }
             }
             Dim::Hour => {
-                let hour = |e: &Event| format!("{:02}", e.at_ms.rem_euclid(86_400_000) / 3_600_000);
+                let local_ms = |e: &Event| e.at_ms + i64::from(e.offset_s) * 1000;
+                let hour = |e: &Event| format!("{:02}", local_ms(e).rem_euclid(86_400_000) / 3_600_000);
                 for visit in &self.visits {
                     let c = visit.counts();
                     let opened = Counts {
